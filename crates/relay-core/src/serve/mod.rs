@@ -1,0 +1,3 @@
+//! Where viewers and publishers come in, on origin and edge alike.
+
+pub mod ingest;
