@@ -15,6 +15,8 @@
 pub mod amf0;
 pub mod clock;
 pub mod flv;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;
