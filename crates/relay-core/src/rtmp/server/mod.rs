@@ -9,16 +9,16 @@ use bytes::Bytes;
 
 use super::ack::Ack;
 use super::address::Address;
+use super::aggregate;
 use super::chunk::{self, Limits, Message};
 use super::command::Command;
 use super::error::RtmpError;
 use super::handshake;
+use super::media;
 use super::message::{MessageType, UserControl};
 use super::output::Output;
-use super::script;
 use crate::amf0::Value;
 use crate::clock::Now;
-use crate::flv::TagKind;
 use crate::wire;
 
 pub use event::Event;
@@ -255,27 +255,26 @@ impl Session {
                     self.output.user_control(UserControl::Pong(time));
                 }
             }
-            MessageType::Audio => self.handle_tag(TagKind::Audio, message),
-            MessageType::Video => self.handle_tag(TagKind::Video, message),
-            MessageType::Amf0Data | MessageType::Amf3Data => self.handle_tag(TagKind::Script, message),
+            MessageType::Aggregate if self.phase == Phase::Publishing => {
+                for part in aggregate::split(message)? {
+                    self.handle_media(&part);
+                }
+            }
             MessageType::Amf0Command | MessageType::Amf3Command => {
                 self.handle_command(&Command::parse(&message.payload)?)?;
             }
             // Acknowledgements and bandwidths concern a sender that waits for them, which we do not (R17).
-            _ => {}
+            _ => self.handle_media(message),
         }
         Ok(())
     }
 
-    fn handle_tag(&mut self, kind: TagKind, message: &Message) {
+    /// Takes what is a tag, while publishing, and passes over the rest.
+    fn handle_media(&mut self, message: &Message) {
         if self.phase != Phase::Publishing {
             return;
         }
-        let payload = match kind {
-            TagKind::Script => script::tag_body(message.kind, &message.payload),
-            TagKind::Audio | TagKind::Video => Some(message.payload.clone()),
-        };
-        if let Some(payload) = payload {
+        if let Some((kind, payload)) = media::tag(message) {
             let time = message.time;
             self.events.push_back(Event::Tag { kind, time, payload });
         }
