@@ -9,10 +9,12 @@
 //! - [`rtmp`]: the wire of encoders and of many viewers, sans-IO.
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
 //! - [`flavour`]: the wire forms that viewers get, made once.
+//! - [`fanout`]: the threads that move viewers' cursors.
 //! - [`serve`]: where viewers and publishers come in.
 
 pub mod clock;
 pub mod codec;
+pub mod fanout;
 pub mod flavour;
 pub mod flv;
 pub mod rtmp;
