@@ -10,6 +10,8 @@
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
 //! - [`flavour`]: the wire forms that viewers get, made once.
 //! - [`fanout`]: the threads that move viewers' cursors.
+//! - [`link`]: the QUIC port between nodes, joining and renewing.
+//! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`serve`]: where viewers and publishers come in.
 
 pub mod clock;
@@ -18,5 +20,8 @@ pub mod fanout;
 pub mod flavour;
 pub mod flv;
 pub mod rtmp;
+pub mod link;
 pub mod serve;
 pub mod stream;
+pub mod tls;
+pub mod token;
