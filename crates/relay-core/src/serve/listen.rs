@@ -11,13 +11,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::metrics::ServeMetrics;
 
-/// What a viewer's socket may hold, asked of the kernel, which doubles it. A 0.9 GB machine has some 84 MB for all
-/// sockets: thousands of stalled viewers must fit (R58).
-const SEND_BUFFER: usize = 64 << 10;
-
-/// Unsent bytes above which a socket counts as full: what waits longer waits in the shared log, not in the kernel.
-const NOTSENT_LOWAT: u32 = 16 << 10;
-
 /// Connections that the kernel queues for us: a wave of viewers is no reason to lose one.
 const BACKLOG: i32 = 4096;
 
@@ -33,9 +26,15 @@ pub struct ListenConfig {
     pub name: &'static str,
     /// The configuration key that moves it: `[rtmp] listen`.
     pub key: &'static str,
-    /// The congestion control of its connections; empty for the machine's own. It is set on the listener, since a
+    /// The congestion control of its connections; `None` for the machine's own. It is set on the listener, since a
     /// socket accepted under a pacing algorithm keeps a timer per burst even if switched later.
-    pub congestion: String,
+    pub congestion: Option<String>,
+    /// What a connection's socket may hold in bytes, asked of the kernel, which doubles it. Usually 64 KB: a 0.9 GB
+    /// machine has some 84 MB for all sockets, and thousands of stalled viewers must fit (R58).
+    pub send_buffer: usize,
+    /// Unsent bytes above which a socket counts as full: what waits longer waits in the shared log, not in the kernel.
+    /// Usually 16 KB.
+    pub unsent: u32,
 }
 
 /// Why a port could not be had.
@@ -70,6 +69,7 @@ pub enum BindError {
 pub struct Listener {
     inner: TcpListener,
     name: &'static str,
+    unsent: u32,
 }
 
 impl Listener {
@@ -81,7 +81,11 @@ impl Listener {
         let (name, key) = (config.name, config.key);
         let address = config.address;
         bind(config)
-            .map(|inner| Self { inner, name })
+            .map(|inner| Self {
+                inner,
+                name,
+                unsent: config.unsent,
+            })
             .map_err(|error| match error.kind() {
                 io::ErrorKind::AddrInUse => BindError::InUse { name, key, address },
                 _ => BindError::Other {
@@ -114,7 +118,7 @@ impl Listener {
             };
             match self.inner.accept().await {
                 Ok((socket, peer)) => {
-                    prepare(&socket);
+                    prepare(&socket, self.unsent);
                     metrics.accepted(self.name);
                     return (
                         socket,
@@ -155,11 +159,12 @@ fn bind(config: &ListenConfig) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    if !config.congestion.is_empty() {
-        if let Err(error) = socket.set_tcp_congestion(config.congestion.as_bytes()) {
-            tracing::warn!(congestion = config.congestion, %error, "the kernel lacks this congestion control; its own default is used");
-        }
+    socket.set_send_buffer_size(config.send_buffer)?;
+    let congestion = config.congestion.as_deref().unwrap_or_default();
+    if !congestion.is_empty()
+        && let Err(error) = socket.set_tcp_congestion(congestion.as_bytes())
+    {
+        tracing::warn!(congestion, %error, "the kernel lacks this congestion control and uses its own default");
     }
     socket.bind(&config.address.into())?;
     socket.listen(BACKLOG)?;
@@ -167,14 +172,14 @@ fn bind(config: &ListenConfig) -> io::Result<TcpListener> {
 }
 
 /// Options that a socket does not inherit. One that is gone already fails soon enough by itself.
-fn prepare(socket: &TcpStream) {
+fn prepare(socket: &TcpStream, unsent: u32) {
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10));
     let set = socket
         .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_notsent_lowat(NOTSENT_LOWAT))
+        .and_then(|()| socket.set_tcp_notsent_lowat(unsent))
         .and_then(|()| socket.set_tcp_keepalive(&keepalive))
         .and_then(|()| socket.set_tcp_user_timeout(Some(Duration::from_secs(60))));
     if let Err(error) = set {
