@@ -22,6 +22,8 @@ pub mod flavour;
 pub mod flv;
 pub mod http;
 pub mod link;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;
