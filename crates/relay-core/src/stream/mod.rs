@@ -1,8 +1,24 @@
 //! Streams: their names, their logs, and the hub that holds them.
+//!
+//! A [`Stream`] has one writer and any number of readers. The writer appends tags, in groups; children read them back
+//! by [`Position`]; viewers read wire bytes through a [`View`]. Nothing here opens a socket or reads a clock.
 
 pub mod cutter;
 pub mod epoch;
-pub mod key;
+mod group;
+mod headers;
+mod hub;
+mod key;
+mod live;
+mod log;
+mod segment;
+mod store;
 pub mod timeline;
+mod view;
 
-pub use key::{KeyError, StreamKey};
+pub use group::{GroupHead, GroupSeal, Position};
+pub use headers::{Headers, MAX_HEADER_BYTES};
+pub use hub::{Hub, HubConfig, HubCounters, HubFull};
+pub use key::{KeyError, MAX_KEY_BYTES, StreamKey};
+pub use live::{AppendError, Lease, LogConfig, LoggedTag, Read, Stream, StreamState};
+pub use view::{Start, View, ViewStart};

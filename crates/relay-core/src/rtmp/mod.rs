@@ -1,0 +1,3 @@
+//! RTMP, sans-IO.
+
+pub mod chunk;
