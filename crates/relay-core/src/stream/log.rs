@@ -193,7 +193,7 @@ impl Log {
             let first = self
                 .starts
                 .back()
-                .map_or(self.main.next(), |start| start.sequence);
+                .map_or_else(|| self.main.next(), |start| start.sequence);
             let mut store = Store::new(first);
             for sequence in first..self.main.next() {
                 let Some(tag) = self.tag(sequence) else { continue };
