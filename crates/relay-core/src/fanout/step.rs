@@ -201,8 +201,11 @@ impl<S: Sink> Step<'_, S> {
     /// One send. A short one marks the viewer as blocked.
     fn send_once(&mut self, hot: &mut Hot, bytes: &[u8]) -> Result<usize, Outcome> {
         self.tally.sends += 1;
-        let Ok(sent) = self.sink.send(hot, bytes) else {
-            return Err(Outcome::Leaves(Goodbye::Left));
+        let sent = match self.sink.send(hot, bytes) {
+            Ok(sent) => sent,
+            // The interface's queue is full for a moment. No event will tell when it is not: the next slot tries again.
+            Err(Errno::NOBUFS) => return Err(Outcome::Stays),
+            Err(_) => return Err(Outcome::Leaves(Goodbye::Left)),
         };
         // Also when it took none: the wait for progress begins now, not when the last byte of a quiet stream went out.
         hot.progress_ms = self.moment.now_ms;
