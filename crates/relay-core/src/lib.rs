@@ -4,20 +4,29 @@
 //! children by the cascade. It knows nothing of pools, policies or programs.
 //!
 //! From the ground up:
-//! - [`wire`]: integers in bytes.
-//! - [`clock`]: time as an argument.
-//! - [`amf0`]: the values of commands and metadata.
-//! - [`flv`]: the tag and its wire form.
-//! - [`rtmp`]: the wire of publishers and of many viewers.
+//! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
+//! - [`flv`], [`codec`], [`amf0`]: the tag, its wire form, and what a relay needs to know of its body.
+//! - [`rtmp`], [`http`]: the wires of publishers and viewers, sans-IO.
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
+//! - [`flavour`]: the wire forms that viewers get, made once.
+//! - [`fanout`]: the threads that move viewers' cursors.
+//! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
+//! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
 
 pub mod amf0;
 pub mod clock;
+pub mod codec;
+pub mod fanout;
+pub mod flavour;
 pub mod flv;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod http;
+pub mod link;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;
+pub mod tls;
+pub mod token;
 pub mod wire;

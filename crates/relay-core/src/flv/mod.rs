@@ -2,4 +2,4 @@
 
 pub mod tag;
 
-pub use tag::{Tag, TagKind};
+pub use tag::{Tag, TagKind, encode_into, file_header};

@@ -36,3 +36,22 @@ pub struct Tag {
     /// The body.
     pub payload: Bytes,
 }
+
+/// Appends the tag's wire form: header, payload, and its own PreviousTagSize.
+pub fn encode_into(out: &mut Vec<u8>, tag: &Tag) {
+    let len = tag.payload.len() as u32;
+    let time = tag.time as u32;
+    out.push(tag.kind as u8);
+    out.extend_from_slice(&len.to_be_bytes()[1..]);
+    out.extend_from_slice(&time.to_be_bytes()[1..]);
+    out.push((time >> 24) as u8);
+    out.extend_from_slice(&[0; 3]);
+    out.extend_from_slice(&tag.payload);
+    out.extend_from_slice(&(len + 11).to_be_bytes());
+}
+
+/// The file header and PreviousTagSize0.
+pub fn file_header(audio: bool, video: bool) -> [u8; 13] {
+    let flags = u8::from(audio) << 2 | u8::from(video);
+    [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]
+}

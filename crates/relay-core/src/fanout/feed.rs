@@ -1,0 +1,83 @@
+//! A feed: one flavour of one stream with those of a shard's viewers that watch it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::viewer::Hot;
+use crate::clock::Now;
+use crate::flavour::Flavour;
+use crate::stream::{Lease, Stream, View};
+
+/// One flavour of one stream in one shard.
+pub(super) struct Feed {
+    pub(super) stream: Arc<Stream>,
+    pub(super) flavour: Flavour,
+    pub(super) view: View,
+    /// Viewers by slot of the period.
+    pub(super) slots: Vec<Vec<Hot>>,
+    pub(super) viewers: usize,
+    /// The newest prelude made, with the start point that it is for: joiners between two keyframes share it.
+    prelude: Option<(u64, Bytes)>,
+    /// The moment for which `late_below` was looked up, and what it was.
+    late: (u64, u64),
+    /// Keeps the flavour being made.
+    _lease: Lease,
+}
+
+impl Feed {
+    pub(super) fn new(stream: Arc<Stream>, flavour: Flavour, lease: Lease, slots: usize) -> Self {
+        let slots = (0..slots).map(|_| Vec::new()).collect();
+        Self {
+            stream,
+            flavour,
+            view: View::default(),
+            slots,
+            viewers: 0,
+            prelude: None,
+            late: (0, 0),
+            _lease: lease,
+        }
+    }
+
+    /// Whether this feed is of that very stream: a name that ended and came back is another one.
+    pub(super) fn is_of(&self, stream: &Arc<Stream>, flavour: Flavour) -> bool {
+        Arc::ptr_eq(&self.stream, stream) && self.flavour == flavour
+    }
+
+    /// Brings the view up to date; false if the flavour is no longer made.
+    pub(super) fn sync(&mut self) -> bool {
+        self.stream.sync(self.flavour, &mut self.view)
+    }
+
+    /// Cursors below this are at a byte that was appended more than `max_late_ms` ago. Looked up once per moment.
+    pub(super) fn late_below(&mut self, now: Now, max_late_ms: u32) -> u64 {
+        if self.late.0 != now.mono_ms {
+            let since = now.mono_ms.saturating_sub(max_late_ms.into());
+            self.late = (now.mono_ms, self.view.first_appended_since(since));
+        }
+        self.late.1
+    }
+
+    /// Where a joiner begins, and what it gets first. Without any start point left it begins at the live edge and waits
+    /// for the next one there.
+    pub(super) fn join(&mut self) -> (u64, Bytes) {
+        let Some(newest) = self.view.newest_start() else {
+            let headers = self.stream.headers();
+            let time = self.stream.last_time().unwrap_or(0);
+            return (self.view.end(), self.flavour.prelude(&headers, time));
+        };
+        let (offset, sequence) = (newest.offset, newest.start.sequence);
+        if self.prelude.as_ref().is_none_or(|(of, _)| *of != sequence) {
+            let made = self.flavour.prelude(&newest.start.headers, newest.start.time);
+            self.prelude = Some((sequence, made));
+        }
+        (
+            offset,
+            self.prelude
+                .as_ref()
+                .map(|(_, bytes)| bytes.clone())
+                .unwrap_or_default(),
+        )
+    }
+}

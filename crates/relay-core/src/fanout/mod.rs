@@ -1,0 +1,267 @@
+//! The fan-out: one thread per core that moves many viewers' cursors through shared logs.
+//!
+//! A viewer is a socket and a cursor. Tokio accepts, parses and admits; then the bare socket is handed to a shard
+//! ([`Fanout::hand_over`]), which sends it wire bytes straight from the log's memory: per viewer and tag there is no
+//! task, no allocation, no lock and no copy in our code. The kernel's work per burst decides what a core can
+//! carry, so each viewer gets one burst per period, and viewers are spread over the period's slots.
+
+mod feed;
+mod metrics;
+mod shard;
+mod side;
+mod step;
+mod sys;
+#[cfg(test)]
+mod tests;
+mod viewer;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+pub use metrics::FanoutMetrics;
+pub use viewer::{Dialogue, Goodbye, Reply, ViewerInfo};
+
+use crate::clock::{Clock, Now};
+use crate::flavour::Flavour;
+use crate::stream::{Lease, Stream};
+
+/// How the fan-out works; each field's doc says what it costs.
+#[derive(Clone, Debug)]
+pub struct FanoutConfig {
+    /// Threads, each with its own viewers; 0 for one per core.
+    pub shards: usize,
+    /// How often each viewer gets a burst, in milliseconds. Shorter is less latency and more work per byte.
+    pub period_ms: u64,
+    /// A viewer later than this skips to the newest start point, in milliseconds.
+    pub max_late_ms: u64,
+    /// A viewer with bytes waiting that takes none for this long is closed, in milliseconds.
+    pub no_progress_ms: u64,
+    /// Viewers of all shards together.
+    pub max_viewers: usize,
+}
+
+impl Default for FanoutConfig {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            period_ms: 50,
+            max_late_ms: 5000,
+            no_progress_ms: 15_000,
+            max_viewers: 20_000,
+        }
+    }
+}
+
+/// A viewer to be taken over from the accepting side, admitted and ready for its first byte of media.
+pub struct NewViewer {
+    /// Its socket: connected, non-blocking, with its buffers bounded.
+    pub socket: OwnedFd,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// What it watches. A start point is there.
+    pub stream: Arc<Stream>,
+    /// In which wire form.
+    pub flavour: Flavour,
+    /// What is sent before the prelude: a response head, or what an RTMP session has to say.
+    pub head: Bytes,
+    /// Who understands its input, if anyone does.
+    pub dialogue: Option<Box<dyn Dialogue>>,
+}
+
+/// Why a viewer was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum HandOverError {
+    /// The limit of viewers is reached.
+    #[error("this node serves its limit of {0} viewers ([limits] max_viewers)")]
+    Full(usize),
+    /// The fan-out is being shut down.
+    #[error("this node is shutting down")]
+    Stopping,
+    /// The flavour could not be made, or the shard not woken.
+    #[error("no memory for one more flavour of the stream: {0}")]
+    Memory(#[from] io::Error),
+}
+
+/// The running fan-out: a handle to its shards.
+pub struct Fanout {
+    mailboxes: Vec<Arc<Mailbox>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    next_id: AtomicU64,
+    viewers: Arc<AtomicUsize>,
+    max_viewers: usize,
+}
+
+/// What a shard is told from outside.
+enum Command {
+    Add {
+        id: u64,
+        viewer: Box<NewViewer>,
+        lease: Lease,
+    },
+    Kick {
+        id: u64,
+    },
+    List {
+        reply: oneshot::Sender<Vec<ViewerInfo>>,
+    },
+    Stop,
+}
+
+/// A shard's letter box. Its length is bounded by the limit of viewers and by those who may ask for lists.
+struct Mailbox {
+    commands: Mutex<Vec<Command>>,
+    waker: sys::Waker,
+    load: AtomicUsize,
+}
+
+impl Mailbox {
+    fn post(&self, command: Command) -> io::Result<()> {
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(command);
+        self.waker.wake()
+    }
+
+    fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Fanout {
+    /// Starts the shards.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no descriptors or threads for them.
+    pub fn start(config: FanoutConfig, clock: Clock, metrics: &FanoutMetrics) -> io::Result<Self> {
+        let shards = match config.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            some => some,
+        };
+        let viewers = Arc::new(AtomicUsize::new(0));
+        let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..shards {
+            let waker = sys::Waker::new()?;
+            let mailbox = Arc::new(Mailbox {
+                commands: Mutex::default(),
+                waker,
+                load: AtomicUsize::new(0),
+            });
+            let shard = shard::Shard::new(
+                &config,
+                clock,
+                Arc::clone(&mailbox),
+                Arc::clone(&viewers),
+                metrics.clone(),
+            )?;
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("fanout-{number}"))
+                    .spawn(|| shard.run())?,
+            );
+            mailboxes.push(mailbox);
+        }
+        Ok(Self {
+            mailboxes,
+            threads: Mutex::new(threads),
+            next_id: AtomicU64::new(1),
+            viewers,
+            max_viewers: config.max_viewers,
+        })
+    }
+
+    /// Gives a viewer to the shard with the fewest; its first burst goes out at once. Returns the viewer's id.
+    ///
+    /// # Errors
+    /// When it is one too many, or memory is out; the viewer is dropped, that is, its socket closed.
+    pub fn hand_over(&self, viewer: NewViewer) -> Result<u64, HandOverError> {
+        if self.viewers.fetch_add(1, Ordering::Relaxed) >= self.max_viewers {
+            self.viewers.fetch_sub(1, Ordering::Relaxed);
+            return Err(HandOverError::Full(self.max_viewers));
+        }
+        let taken = self.post_viewer(viewer);
+        if taken.is_err() {
+            self.viewers.fetch_sub(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn post_viewer(&self, viewer: NewViewer) -> Result<u64, HandOverError> {
+        let lease = viewer.stream.lease(viewer.flavour)?;
+        let lightest = self
+            .mailboxes
+            .iter()
+            .min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed));
+        let mailbox = lightest.ok_or(HandOverError::Stopping)?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        mailbox.load.fetch_add(1, Ordering::Relaxed);
+        mailbox.post(Command::Add {
+            id,
+            viewer: Box::new(viewer),
+            lease,
+        })?;
+        Ok(id)
+    }
+
+    /// Viewers of all shards.
+    pub fn viewers(&self) -> usize {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    /// Closes a viewer. An unknown id is no error here: whoever lists viewers sees whether it is there.
+    pub fn kick(&self, id: u64) {
+        for mailbox in &self.mailboxes {
+            // A wake fails only when the shard is gone, and its viewers with it.
+            let _ = mailbox.post(Command::Kick { id });
+        }
+    }
+
+    /// All viewers, as they stand.
+    pub async fn list(&self) -> Vec<ViewerInfo> {
+        let mut all = Vec::new();
+        for mailbox in &self.mailboxes {
+            let (reply, answer) = oneshot::channel();
+            if mailbox.post(Command::List { reply }).is_ok() {
+                all.extend(answer.await.unwrap_or_default());
+            }
+        }
+        all.sort_by_key(|viewer| viewer.id);
+        all
+    }
+
+    /// Ends all viewers and waits for the threads; those that can be told are told so.
+    pub fn stop(&self) {
+        for mailbox in &self.mailboxes {
+            let _ = mailbox.post(Command::Stop);
+        }
+        for thread in self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+        {
+            if thread.join().is_err() {
+                tracing::error!("a fan-out thread had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Fanout {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A shard's clock: milliseconds that fit a viewer's hot state; differences are right for 49 days.
+fn short_ms(now: Now) -> u32 {
+    // Truncation is meant.
+    now.mono_ms as u32
+}

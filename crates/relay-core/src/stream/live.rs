@@ -1,0 +1,621 @@
+//! A live stream: its log, its groups and headers, one writer, any number of readers.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::group::{Group, GroupHead, GroupSeal, Position};
+use super::headers::Headers;
+use super::key::StreamKey;
+use super::log::Log;
+use super::view::View;
+use crate::clock::Now;
+use crate::flavour::Flavour;
+use crate::flv::{Tag, TagKind};
+
+/// How a log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LogConfig {
+    /// How far back the log reaches for children that resume, in milliseconds.
+    pub resume_window_ms: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            resume_window_ms: 30_000,
+        }
+    }
+}
+
+/// Why a tag or a group was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The stream has ended; a returning publisher opens it anew.
+    #[error("the stream has ended")]
+    Ended,
+    /// A tag came before any group was begun.
+    #[error("no group has been begun")]
+    NoGroup,
+    /// An older epoch, or a group that does not come after the newest one: refused (fencing, B16).
+    #[error("the group is not newer than what the log holds")]
+    Stale,
+    /// The kernel gave no memory for the log.
+    #[error("no memory for the log: {0}")]
+    Memory(#[from] io::Error),
+}
+
+/// One tag as read from the log.
+#[derive(Clone, Debug)]
+pub struct LoggedTag {
+    /// Audio, video or script.
+    pub kind: TagKind,
+    /// Output time in milliseconds.
+    pub time: u64,
+    /// The payload, a slice of the log's own memory.
+    pub payload: Bytes,
+    /// When it was appended here, on the monotonic clock.
+    pub appended_ms: u64,
+}
+
+/// What a reader finds at a position.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// These tags come next.
+    Tags(Vec<LoggedTag>),
+    /// Nothing yet: wait for [`Stream::watch`].
+    CaughtUp,
+    /// The group is complete. `next` is the start of the one after it, once that has begun.
+    End {
+        /// Count and hash of the group.
+        seal: GroupSeal,
+        /// The position that follows, if there is one yet.
+        next: Option<Position>,
+    },
+    /// Not held: trimmed, skipped here, or never seen.
+    Gone,
+}
+
+/// What a list of streams shows of one.
+#[derive(Clone, Debug)]
+pub struct StreamState {
+    /// Whether a start point is there for joiners.
+    pub playable: bool,
+    /// Whether it has ended for good.
+    pub ended: bool,
+    /// The newest epoch, if one has begun.
+    pub epoch: Option<u64>,
+    /// The newest output time in milliseconds.
+    pub last_time: Option<u64>,
+    /// When the newest tag was appended, on the monotonic clock.
+    pub last_append_ms: Option<u64>,
+    /// Tags appended in all.
+    pub tags: u64,
+    /// Payload bytes appended in all.
+    pub bytes: u64,
+    /// Groups begun in all.
+    pub groups: u64,
+    /// Bytes of log memory, all flavours.
+    pub log_bytes: usize,
+    /// The origin's wall clock at the first tag of the newest group, in microseconds.
+    pub origin_us: Option<u64>,
+}
+
+/// A live stream.
+#[derive(Debug)]
+pub struct Stream {
+    key: StreamKey,
+    config: LogConfig,
+    log: Mutex<Log>,
+    version: watch::Sender<u64>,
+    log_bytes: AtomicUsize,
+    viewers: [AtomicU64; Flavour::ALL.len()],
+}
+
+/// Held by a reader of a flavour, so that it goes on being made.
+#[derive(Clone, Debug)]
+pub struct Lease(#[expect(dead_code, reason = "counted, not read")] Arc<()>);
+
+impl Lease {
+    pub(super) const fn of(count: Arc<()>) -> Self {
+        Self(count)
+    }
+}
+
+impl Stream {
+    /// An empty stream.
+    pub fn new(key: StreamKey, config: LogConfig) -> Self {
+        Self {
+            key,
+            config,
+            log: Mutex::new(Log::new()),
+            version: watch::Sender::new(0),
+            log_bytes: AtomicUsize::new(0),
+            viewers: Default::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn key(&self) -> &StreamKey {
+        &self.key
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        // A writer that panicked left whole records: the log is still true.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- the writer ----
+
+    /// Begins a group; the one before it is closed.
+    ///
+    /// # Errors
+    /// [`AppendError::Stale`] for an older epoch or a number not above the newest one's.
+    pub fn begin_group(&self, head: GroupHead, now: Now) -> Result<(), AppendError> {
+        let mut log = self.lock();
+        if log.ended {
+            return Err(AppendError::Ended);
+        }
+        if let Some(newest) = log.groups.back_mut() {
+            if (head.epoch, head.number) <= (newest.head.epoch, newest.head.number) {
+                return Err(AppendError::Stale);
+            }
+            newest.close();
+        }
+        let (first_record, headers) = (log.main.next(), Arc::clone(&log.headers));
+        log.groups
+            .push_back(Group::new(head, first_record, headers, now.mono_ms));
+        log.totals.groups += 1;
+        drop(log);
+        self.announce();
+        Ok(())
+    }
+
+    /// Puts metadata and sequence headers before the first tag of the group just begun. They are no tags of the
+    /// stream, are not counted or hashed, and enter the log only where they differ from what it holds.
+    ///
+    /// # Errors
+    /// [`AppendError::NoGroup`] outside a group or after its first tag, and what the kernel says.
+    pub fn put_preface(&self, headers: &Headers, time: u64, now: Now) -> Result<(), AppendError> {
+        let mut log = self.lock();
+        if log.ended {
+            return Err(AppendError::Ended);
+        }
+        if log.groups.back().is_none_or(|group| group.count > 0) {
+            return Err(AppendError::NoGroup);
+        }
+        let held = Arc::clone(&log.headers);
+        for tag in headers.differing(&held, time) {
+            log.append_record(&tag, now)?;
+            log.note_headers(&tag);
+        }
+        let (first_record, now_held) = (log.main.next(), Arc::clone(&log.headers));
+        if let Some(group) = log.groups.back_mut() {
+            group.first_record = first_record;
+            group.headers = now_held;
+        }
+        self.log_bytes.store(log.bytes(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Appends a tag to the group just begun, in all flavours that somebody reads.
+    ///
+    /// # Errors
+    /// [`AppendError::NoGroup`] before the first group, [`AppendError::Ended`], and what the kernel says.
+    pub fn append(&self, tag: &Tag, now: Now) -> Result<Position, AppendError> {
+        let mut log = self.lock();
+        if log.ended {
+            return Err(AppendError::Ended);
+        }
+        if log.groups.is_empty() {
+            return Err(AppendError::NoGroup);
+        }
+        let record = log.append_record(tag, now)?;
+        let changed = log.note_headers(tag);
+        let position = log.count_tag(tag, record, changed);
+        log.trim(self.config.resume_window_ms, now);
+        self.log_bytes.store(log.bytes(), Ordering::Relaxed);
+        drop(log);
+        self.announce();
+        Ok(position)
+    }
+
+    /// Ends the stream for good: readers get what is there, then its end.
+    pub fn end(&self) {
+        let mut log = self.lock();
+        log.ended = true;
+        if let Some(group) = log.groups.back_mut() {
+            group.close();
+        }
+        drop(log);
+        self.announce();
+    }
+
+    /// Frees memory beyond the resume window, because the budget of all logs is used up: first all before the newest
+    /// start point, then, with `even_start`, all but the segment being written; joiners then wait for the next
+    /// keyframe. Returns the bytes freed.
+    pub fn shed(&self, even_start: bool) -> usize {
+        let mut log = self.lock();
+        let before = log.bytes();
+        let keep = match log.starts.back() {
+            Some(start) if !even_start => start.sequence,
+            _ => u64::MAX,
+        };
+        log.trim_to(keep, u64::MAX);
+        let after = log.bytes();
+        self.log_bytes.store(after, Ordering::Relaxed);
+        before - after
+    }
+
+    fn announce(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    // ---- what is held ----
+
+    /// Told of each change: a tag, a group, the end.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Bytes of log memory, all flavours, without a lock.
+    pub fn log_bytes(&self) -> usize {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The headers in force at the newest tag.
+    pub fn headers(&self) -> Arc<Headers> {
+        Arc::clone(&self.lock().headers)
+    }
+
+    /// The next tag to come, once a group has begun.
+    pub fn held(&self) -> Option<Position> {
+        let log = self.lock();
+        log.groups.back().map(|group| group.position(group.count))
+    }
+
+    /// The newest output time in milliseconds.
+    pub fn last_time(&self) -> Option<u64> {
+        self.lock().totals.last_time
+    }
+
+    /// Whether it has ended for good.
+    pub fn ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// The newest group from which one may start, if its first tag is there.
+    pub fn newest_start(&self) -> Option<Position> {
+        self.lock().starts.back().map(|start| start.position)
+    }
+
+    /// What a list of streams shows.
+    pub fn state(&self) -> StreamState {
+        let log = self.lock();
+        StreamState {
+            playable: !log.starts.is_empty() && !log.ended,
+            ended: log.ended,
+            epoch: log.groups.back().map(|group| group.head.epoch),
+            last_time: log.totals.last_time,
+            last_append_ms: log.totals.last_append_ms,
+            tags: log.totals.tags,
+            bytes: log.totals.bytes,
+            groups: log.totals.groups,
+            log_bytes: log.bytes(),
+            origin_us: log.groups.back().map(|group| group.head.origin_us),
+        }
+    }
+
+    /// A group's head, the headers in force at its first tag, and when it began here.
+    pub fn group(&self, epoch: u64, number: u64) -> Option<(GroupHead, Arc<Headers>, u64)> {
+        let log = self.lock();
+        let group = &log.groups[log.find_group(epoch, number)?];
+        Some((group.head, Arc::clone(&group.headers), group.appended_ms))
+    }
+
+    /// Count and hash of what a group holds by now, open or closed.
+    pub fn seal_of(&self, epoch: u64, number: u64) -> Option<GroupSeal> {
+        let log = self.lock();
+        Some(log.groups[log.find_group(epoch, number)?].seal_now())
+    }
+
+    /// The tags at `at` and after it in its group, up to about `max_bytes` (at least one).
+    pub fn read(&self, at: Position, max_bytes: usize) -> Read {
+        let log = self.lock();
+        let Some(index) = log.find_group(at.epoch, at.group) else {
+            return Read::Gone;
+        };
+        let group = &log.groups[index];
+        if at.tags > group.count {
+            return Read::Gone;
+        }
+        if at.tags < group.count {
+            let first = group.first_record + u64::from(at.tags);
+            return log.tags_between(first, group.first_record + u64::from(group.count), max_bytes);
+        }
+        match group.closed() {
+            Some(seal) => {
+                let next = log.groups.get(index + 1).map(|next| next.position(0));
+                Read::End { seal, next }
+            }
+            None => Read::CaughtUp,
+        }
+    }
+
+    // ---- viewers ----
+
+    /// Makes sure that `flavour` is being made, back to the newest start point, for as long as the lease is held.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no memory for it.
+    pub fn lease(&self, flavour: Flavour) -> io::Result<Lease> {
+        let mut log = self.lock();
+        let lease = log.lease(flavour)?;
+        self.log_bytes.store(log.bytes(), Ordering::Relaxed);
+        Ok(lease)
+    }
+
+    /// Brings a reader's view of `flavour` up to date. Cheap when nothing is new. The reader holds a lease.
+    ///
+    /// False if the flavour is no longer made, because memory for it ran out.
+    pub fn sync(&self, flavour: Flavour, view: &mut View) -> bool {
+        let log = self.lock();
+        let store = match (&log.side[flavour.index()], flavour) {
+            (_, Flavour::Flv) => &log.main,
+            (Some(side), _) => &side.store,
+            (None, _) => return false,
+        };
+        view.sync(store, &log.starts, log.ended);
+        true
+    }
+
+    /// The count of viewers of a flavour, kept by the fan-out.
+    pub fn viewers(&self, flavour: Flavour) -> &AtomicU64 {
+        &self.viewers[flavour.index()]
+    }
+
+    /// Viewers of all flavours.
+    pub fn viewer_count(&self) -> u64 {
+        self.viewers
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Now = Now {
+        mono_ms: 1_000_000,
+        unix_us: 0,
+    };
+
+    fn stream() -> Stream {
+        Stream::new("live/cam".parse().unwrap(), LogConfig::default())
+    }
+
+    fn head(epoch: u64, number: u64) -> GroupHead {
+        GroupHead {
+            epoch,
+            number,
+            continuation: false,
+            first_time: 0,
+            origin_us: 7,
+        }
+    }
+
+    fn video(time: u64, body: &[u8]) -> Tag {
+        Tag {
+            kind: TagKind::Video,
+            time,
+            payload: Bytes::copy_from_slice(body),
+        }
+    }
+
+    fn with_codec() -> Headers {
+        Headers {
+            video: Some(Bytes::from_static(b"\x17\x00config")),
+            ..Headers::default()
+        }
+    }
+
+    fn wire(stream: &Stream, flavour: Flavour) -> Vec<u8> {
+        let mut view = View::default();
+        assert!(stream.sync(flavour, &mut view));
+        view.slice(view.tail(), view.end()).to_vec()
+    }
+
+    #[test]
+    fn tags_come_back_by_position_until_the_group_is_closed() {
+        let stream = stream();
+        stream.begin_group(head(1, 0), NOW).unwrap();
+        stream.append(&video(0, b"\x17\x01key"), NOW).unwrap();
+        let held = stream.append(&video(40, b"\x27\x01p"), NOW).unwrap();
+        assert_eq!(
+            held,
+            Position {
+                epoch: 1,
+                group: 0,
+                tags: 2
+            }
+        );
+        assert_eq!(stream.held(), Some(held));
+        let Read::Tags(tags) = stream.read(Position { tags: 0, ..held }, 1 << 20) else {
+            panic!()
+        };
+        assert_eq!(tags.iter().map(|tag| tag.time).collect::<Vec<_>>(), [0, 40]);
+        assert_eq!(&tags[1].payload[..], b"\x27\x01p");
+        assert!(matches!(stream.read(held, 1), Read::CaughtUp));
+        stream.begin_group(head(1, 1), NOW).unwrap();
+        let Read::End { seal, next } = stream.read(held, 1) else {
+            panic!()
+        };
+        assert_eq!(
+            (seal.count, next),
+            (
+                2,
+                Some(Position {
+                    epoch: 1,
+                    group: 1,
+                    tags: 0
+                })
+            )
+        );
+        assert!(matches!(stream.read(Position { tags: 3, ..held }, 1), Read::Gone));
+        assert!(matches!(
+            stream.read(Position { epoch: 2, ..held }, 1),
+            Read::Gone
+        ));
+    }
+
+    #[test]
+    fn an_older_epoch_or_group_is_refused() {
+        let stream = stream();
+        stream.begin_group(head(5, 3), NOW).unwrap();
+        for stale in [head(4, 9), head(5, 3), head(5, 2)] {
+            assert!(matches!(stream.begin_group(stale, NOW), Err(AppendError::Stale)));
+        }
+        stream.begin_group(head(6, 0), NOW).unwrap();
+    }
+
+    #[test]
+    fn a_preface_enters_the_log_once_and_is_not_counted() {
+        let stream = stream();
+        stream.begin_group(head(1, 0), NOW).unwrap();
+        stream.put_preface(&with_codec(), 0, NOW).unwrap();
+        stream.append(&video(0, b"\x17\x01key"), NOW).unwrap();
+        let first = wire(&stream, Flavour::Flv).len();
+        stream.begin_group(head(1, 1), NOW).unwrap();
+        stream.put_preface(&with_codec(), 40, NOW).unwrap();
+        assert_eq!(
+            wire(&stream, Flavour::Flv).len(),
+            first,
+            "the same headers again add nothing (R38)"
+        );
+        stream.append(&video(40, b"\x17\x01key"), NOW).unwrap();
+        let Read::Tags(tags) = stream.read(
+            Position {
+                epoch: 1,
+                group: 0,
+                tags: 0,
+            },
+            9999,
+        ) else {
+            panic!()
+        };
+        assert_eq!(tags.len(), 1);
+        assert_eq!(&tags[0].payload[..], b"\x17\x01key");
+        assert!(
+            stream.put_preface(&with_codec(), 0, NOW).is_err(),
+            "not after a tag"
+        );
+    }
+
+    #[test]
+    fn both_ends_agree_on_the_hash_of_a_group() {
+        let (origin, edge) = (stream(), stream());
+        origin.begin_group(head(1, 0), NOW).unwrap();
+        origin.put_preface(&with_codec(), 0, NOW).unwrap();
+        edge.begin_group(head(1, 0), NOW).unwrap();
+        for n in 0..5u64 {
+            let tag = video(n * 40, &[0x27, 1, n as u8]);
+            origin.append(&tag, NOW).unwrap();
+            edge.append(&tag, NOW).unwrap();
+        }
+        assert_eq!(origin.seal_of(1, 0), edge.seal_of(1, 0));
+        edge.append(&video(999, b"\x27\x01extra"), NOW).unwrap();
+        assert_ne!(origin.seal_of(1, 0), edge.seal_of(1, 0));
+    }
+
+    #[test]
+    fn a_flavour_made_late_reaches_back_to_the_newest_start_point_and_is_dropped_when_unused() {
+        let stream = stream();
+        for group in 0..2 {
+            stream.begin_group(head(1, group), NOW).unwrap();
+            stream.append(&video(group * 100, b"\x17\x01key"), NOW).unwrap();
+            stream
+                .append(&video(group * 100 + 40, b"\x27\x01p"), NOW)
+                .unwrap();
+        }
+        let mut view = View::default();
+        assert!(!stream.sync(Flavour::FlvBare, &mut view));
+        let lease = stream.lease(Flavour::FlvBare).unwrap();
+        assert!(stream.sync(Flavour::FlvBare, &mut view));
+        assert_eq!((view.tail(), view.newest_start().unwrap().offset), (0, 0));
+        assert_eq!(view.end(), 2 * 15 + 5 + 3);
+        drop(lease);
+        stream
+            .append(&video(200, b"\x27\x01p"), NOW.plus_ms(1000))
+            .unwrap();
+        stream
+            .append(&video(240, b"\x27\x01p"), NOW.plus_ms(32_000))
+            .unwrap();
+        assert!(
+            !stream.sync(Flavour::FlvBare, &mut view),
+            "30 s after its last viewer a flavour is gone"
+        );
+    }
+
+    #[test]
+    fn a_log_keeps_the_newest_start_point_and_the_resume_window() {
+        let stream = stream();
+        let frame = vec![0x27; 1 << 20];
+        for group in 0..60u64 {
+            let now = NOW.plus_ms(group * 1000);
+            stream.begin_group(head(1, group), now).unwrap();
+            stream.append(&video(group * 1000, b"\x17\x01key"), now).unwrap();
+            stream.append(&video(group * 1000, &frame), now).unwrap();
+        }
+        let held = stream.log_bytes() >> 20;
+        assert!(
+            (30..=34).contains(&held),
+            "30 s of 1 MiB/s, whole segments: {held}"
+        );
+        assert!(matches!(
+            stream.read(
+                Position {
+                    epoch: 1,
+                    group: 20,
+                    tags: 0
+                },
+                1
+            ),
+            Read::Gone
+        ));
+        assert!(matches!(
+            stream.read(
+                Position {
+                    epoch: 1,
+                    group: 31,
+                    tags: 0
+                },
+                1
+            ),
+            Read::Tags(_)
+        ));
+    }
+
+    #[test]
+    fn over_budget_old_groups_go_first_and_then_the_start_point() {
+        let stream = stream();
+        let frame = vec![0x27; 1 << 20];
+        for group in 0..3u64 {
+            stream.begin_group(head(1, group), NOW).unwrap();
+            stream.append(&video(group, b"\x17\x01key"), NOW).unwrap();
+            for _ in 0..4 {
+                stream.append(&video(group, &frame), NOW).unwrap();
+            }
+        }
+        stream.shed(false);
+        assert!(stream.newest_start().is_some());
+        assert!(stream.log_bytes() <= 6 << 20);
+        stream.shed(true);
+        assert!(stream.log_bytes() <= 2 << 20);
+        assert_eq!(stream.newest_start(), None, "joiners wait for the next keyframe");
+    }
+}

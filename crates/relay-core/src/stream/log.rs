@@ -1,0 +1,263 @@
+//! A stream's log: records in each flavour that somebody reads, groups, start points, headers, retention.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::group::{Group, Position};
+use super::headers::Headers;
+use super::live::{Lease, LoggedTag, Read};
+use super::store::Store;
+use super::view::Start;
+use crate::clock::Now;
+use crate::codec;
+use crate::flavour::Flavour;
+use crate::flv::{Tag, TagKind};
+
+/// How long a flavour other than the log's own is kept after its last viewer has gone, in milliseconds.
+const SIDE_LINGER_MS: u64 = 30_000;
+
+/// How far back a side flavour reaches beyond its newest start point, in milliseconds. A viewer that makes no progress
+/// is closed after 15 s and one that is 5 s late skips, so that nobody who lives longer needs more.
+const SIDE_WINDOW_MS: u64 = 20_000;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) main: Store,
+    pub(super) tags: VecDeque<TagNote>,
+    pub(super) side: [Option<Side>; Flavour::ALL.len()],
+    pub(super) groups: VecDeque<Group>,
+    pub(super) starts: VecDeque<Start>,
+    pub(super) headers: Arc<Headers>,
+    pub(super) ended: bool,
+    pub(super) totals: Totals,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// What the log's own flavour knows of each record beyond its place: enough to give the tag back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TagNote {
+    kind: TagKind,
+    time: u64,
+    payload_at: u16,
+    payload_len: u32,
+}
+
+/// A flavour made for those who want it.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) store: Store,
+    pub(super) lease: Arc<()>,
+    pub(super) unused_since_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) tags: u64,
+    pub(super) bytes: u64,
+    pub(super) groups: u64,
+    pub(super) last_time: Option<u64>,
+    pub(super) last_append_ms: Option<u64>,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self {
+            main: Store::new(0),
+            tags: VecDeque::new(),
+            side: Default::default(),
+            groups: VecDeque::new(),
+            starts: VecDeque::new(),
+            headers: Arc::default(),
+            ended: false,
+            totals: Totals::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Appends a record in the log's own flavour and in each one that somebody reads; its sequence number.
+    pub(super) fn append_record(&mut self, tag: &Tag, now: Now) -> io::Result<u64> {
+        let sequence = self.main.next();
+        self.scratch.clear();
+        let payload_at = Flavour::Flv.frame(tag, &mut self.scratch);
+        self.main.append(&self.scratch, now.mono_ms)?;
+        self.tags.push_back(TagNote {
+            kind: tag.kind,
+            time: tag.time,
+            // A chunk head has at most 8 digits, a tag header 11 bytes.
+            payload_at: u16::try_from(payload_at).unwrap_or(u16::MAX),
+            payload_len: u32::try_from(tag.payload.len()).unwrap_or(u32::MAX),
+        });
+        for flavour in Flavour::ALL {
+            if let Some(side) = &mut self.side[flavour.index()] {
+                self.scratch.clear();
+                flavour.frame(tag, &mut self.scratch);
+                if side.store.append(&self.scratch, now.mono_ms).is_err() {
+                    // Memory ran out for this flavour alone; its viewers are closed, the stream goes on.
+                    self.side[flavour.index()] = None;
+                }
+            }
+        }
+        Ok(sequence)
+    }
+
+    pub(super) fn note_headers(&mut self, tag: &Tag) -> bool {
+        let info = codec::classify(tag.kind, &tag.payload);
+        let mut headers = Headers::clone(&self.headers);
+        let replaced = headers.note(tag, &info);
+        if headers != *self.headers {
+            self.headers = Arc::new(headers);
+        }
+        replaced
+    }
+
+    /// Counts a tag of the stream; at the first tag of a group that is no continuation a start point comes to be.
+    pub(super) fn count_tag(&mut self, tag: &Tag, record: u64, headers_changed: bool) -> Position {
+        self.totals.tags += 1;
+        self.totals.bytes += tag.payload.len() as u64;
+        self.totals.last_time = self.totals.last_time.max(Some(tag.time));
+        self.totals.last_append_ms = self.main.record(record).map(|record| record.appended_ms);
+        let headers = Arc::clone(&self.headers);
+        let Some(group) = self.groups.back_mut() else {
+            return Position {
+                epoch: 0,
+                group: 0,
+                tags: 0,
+            };
+        };
+        group.count_tag(tag);
+        if group.count == 1 {
+            group.first_record = record;
+            if !headers_changed {
+                group.headers = Arc::clone(&headers);
+            }
+            if !group.head.continuation {
+                let position = group.position(0);
+                let headers = Arc::clone(&group.headers);
+                self.starts.push_back(Start {
+                    sequence: record,
+                    time: tag.time,
+                    position,
+                    headers,
+                });
+            }
+        }
+        let group = &self.groups[self.groups.len() - 1];
+        group.position(group.count)
+    }
+
+    pub(super) fn find_group(&self, epoch: u64, number: u64) -> Option<usize> {
+        let index = self
+            .groups
+            .partition_point(|group| (group.head.epoch, group.head.number) < (epoch, number));
+        let found = self.groups.get(index)?;
+        ((found.head.epoch, found.head.number) == (epoch, number)).then_some(index)
+    }
+
+    pub(super) fn tags_between(&self, first: u64, end: u64, max_bytes: usize) -> Read {
+        let mut tags = Vec::new();
+        let mut taken = 0;
+        for sequence in first..end {
+            let Some(tag) = self.tag(sequence) else {
+                return Read::Gone;
+            };
+            taken += tag.payload.len();
+            tags.push(tag);
+            if taken >= max_bytes {
+                break;
+            }
+        }
+        Read::Tags(tags)
+    }
+
+    pub(super) fn tag(&self, sequence: u64) -> Option<LoggedTag> {
+        let record = self.main.record(sequence)?;
+        let note = self
+            .tags
+            .get(usize::try_from(sequence - self.main.first()).ok()?)?;
+        let from = record.offset + u64::from(note.payload_at);
+        let segment = self.main.segment_at(record.offset)?;
+        Some(LoggedTag {
+            kind: note.kind,
+            time: note.time,
+            payload: segment.share(from, from + u64::from(note.payload_len)),
+            appended_ms: record.appended_ms,
+        })
+    }
+
+    pub(super) fn lease(&mut self, flavour: Flavour) -> io::Result<Lease> {
+        if flavour == Flavour::Flv {
+            return Ok(Lease::of(Arc::default()));
+        }
+        if self.side[flavour.index()].is_none() {
+            let first = self
+                .starts
+                .back()
+                .map_or_else(|| self.main.next(), |start| start.sequence);
+            let mut store = Store::new(first);
+            for sequence in first..self.main.next() {
+                let Some(tag) = self.tag(sequence) else { continue };
+                self.scratch.clear();
+                let whole = Tag {
+                    kind: tag.kind,
+                    time: tag.time,
+                    payload: tag.payload,
+                };
+                flavour.frame(&whole, &mut self.scratch);
+                store.append(&self.scratch, tag.appended_ms)?;
+            }
+            self.side[flavour.index()] = Some(Side {
+                store,
+                lease: Arc::default(),
+                unused_since_ms: None,
+            });
+        }
+        let side = self.side[flavour.index()].as_ref();
+        Ok(Lease::of(
+            side.map(|side| Arc::clone(&side.lease)).unwrap_or_default(),
+        ))
+    }
+
+    pub(super) fn trim(&mut self, window_ms: u64, now: Now) {
+        let keep = self.starts.back().map_or(0, |start| start.sequence);
+        self.trim_to(keep, now.mono_ms.saturating_sub(window_ms));
+        for slot in &mut self.side {
+            let Some(side) = slot else { continue };
+            side.store.trim(keep, now.mono_ms.saturating_sub(SIDE_WINDOW_MS));
+            if Arc::strong_count(&side.lease) > 1 {
+                side.unused_since_ms = None;
+                continue;
+            }
+            let since = *side.unused_since_ms.get_or_insert(now.mono_ms);
+            if now.mono_ms.saturating_sub(since) >= SIDE_LINGER_MS {
+                *slot = None;
+            }
+        }
+    }
+
+    pub(super) fn trim_to(&mut self, keep: u64, before_ms: u64) {
+        if !self.main.trim(keep, before_ms) {
+            return;
+        }
+        let first = self.main.first();
+        let gone = self.main.records_held_less_than(self.tags.len());
+        self.tags.drain(..gone);
+        while self.starts.front().is_some_and(|start| start.sequence < first) {
+            self.starts.pop_front();
+        }
+        // A group with its first tags gone can still be resumed in its middle; one with none left cannot.
+        while self.groups.len() > 1
+            && self
+                .groups
+                .front()
+                .is_some_and(|group| group.first_record + u64::from(group.count) <= first)
+        {
+            self.groups.pop_front();
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let side: usize = self.side.iter().flatten().map(|side| side.store.bytes()).sum();
+        self.main.bytes() + side
+    }
+}
