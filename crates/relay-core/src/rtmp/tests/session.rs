@@ -471,7 +471,7 @@ fn an_aggregate_is_its_parts() {
 #[test]
 fn the_replies_to_a_viewer_fit_its_side_buffer() {
     let mut bare = Bare::connected();
-    let name = "n".repeat(crate::stream::key::MAX_KEY_BYTES);
+    let name = "n".repeat(crate::stream::MAX_KEY_BYTES);
     bare.call(&Command::new("play", 5.0, Value::Null, [name.as_str().into()]))
         .unwrap();
     bare.session.accept_play().unwrap();
