@@ -20,10 +20,10 @@ pub mod codec;
 pub mod fanout;
 pub mod flavour;
 pub mod flv;
-pub mod http;
-pub mod link;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod http;
+pub mod link;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;
