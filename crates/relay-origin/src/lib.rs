@@ -1,1 +1,5 @@
 //! x
+
+pub mod identity;
+pub mod state;
+pub mod tokens;
