@@ -1,1 +1,7 @@
-//! x
+//! The origin: where encoders publish, and where a pool's streams begin.
+//!
+//! - [`access`]: who may publish.
+//! - [`ingest`]: how publishers become streams.
+
+pub mod access;
+pub mod ingest;
