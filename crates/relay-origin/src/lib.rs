@@ -1,7 +1,12 @@
 //! The origin: where encoders publish, and where a pool's streams begin.
 //!
+//! - [`state`]: what outlives the process.
+//! - [`identity`], [`tokens`]: who this origin is, and who may join its pool.
 //! - [`access`]: who may publish.
 //! - [`ingest`]: how publishers become streams.
 
 pub mod access;
+pub mod identity;
 pub mod ingest;
+pub mod state;
+pub mod tokens;
