@@ -48,7 +48,7 @@ impl Node {
         let folder = Folder::new(name);
         let node = Self::on(&folder.0, max_streams);
         Self {
-            folder: Some(folder),
+            _folder: Some(folder),
             ..node
         }
     }
