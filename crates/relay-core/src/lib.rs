@@ -30,6 +30,7 @@ pub mod link;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+mod node_metrics;
 pub mod readiness;
 pub mod rtmp;
 pub mod serve;

@@ -1,5 +1,6 @@
 //! What a node tells Prometheus and an init system: `/metrics`, `/healthz`, `/readyz`, and nothing else.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -46,26 +49,88 @@ pub fn registry(program: &str) -> prometheus::Result<Registry> {
 }
 
 /// Values that are read when somebody asks, such as those of a list of streams: no series is kept for what is gone.
-pub struct AtScrape<F>(F);
-
-impl<F: Fn() -> prometheus::Result<Vec<MetricFamily>> + Send + Sync> AtScrape<F> {
-    /// Calls `read` at each scrape. What it returns carries its own names.
-    pub const fn new(read: F) -> Self {
-        Self(read)
-    }
+struct AtScrape<F> {
+    description: Desc,
+    read: F,
 }
 
 impl<F: Fn() -> prometheus::Result<Vec<MetricFamily>> + Send + Sync> Collector for AtScrape<F> {
     fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
+        vec![&self.description]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        (self.0)().unwrap_or_else(|error| {
+        (self.read)().unwrap_or_else(|error| {
             tracing::warn!(%error, "a metric could not be read");
             Vec::new()
         })
     }
+}
+
+/// Registers `read`, to be called at each scrape; `family` names one of the families that it returns.
+///
+/// # Errors
+/// When that name is taken.
+pub fn at_scrape<F>(registry: &Registry, family: &str, read: F) -> prometheus::Result<()>
+where
+    F: Fn() -> prometheus::Result<Vec<MetricFamily>> + Send + Sync + 'static,
+{
+    let description = Desc::new(family.to_owned(), family.to_owned(), Vec::new(), HashMap::new())?;
+    registry.register(Box::new(AtScrape { description, read }))
+}
+
+/// One family with one value, as it stands now.
+///
+/// # Errors
+/// When the name is none.
+pub fn gauge(name: &str, help: &str, value: f64) -> prometheus::Result<Vec<MetricFamily>> {
+    let gauge = Gauge::new(name, help)?;
+    gauge.set(value);
+    Ok(gauge.collect())
+}
+
+/// One family with one total, as it stands now.
+///
+/// # Errors
+/// When the name is none.
+pub fn counter(name: &str, help: &str, value: u64) -> prometheus::Result<Vec<MetricFamily>> {
+    let counter = IntCounter::new(name, help)?;
+    counter.inc_by(value);
+    Ok(counter.collect())
+}
+
+/// One family of totals by one label, as they stand now.
+///
+/// # Errors
+/// When the name is none.
+pub fn counters<'a>(
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, u64)>,
+) -> prometheus::Result<Vec<MetricFamily>> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    for (value, count) in values {
+        counters.with_label_values(&[value]).inc_by(count);
+    }
+    Ok(counters.collect())
+}
+
+/// One family of values by one label, as they stand now.
+///
+/// # Errors
+/// When the name is none.
+pub fn gauges<'a>(
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl IntoIterator<Item = (&'a str, f64)>,
+) -> prometheus::Result<Vec<MetricFamily>> {
+    let gauges = GaugeVec::new(Opts::new(name, help), &[label])?;
+    for (value, number) in values {
+        gauges.with_label_values(&[value]).set(number);
+    }
+    Ok(gauges.collect())
 }
 
 /// The metrics listener.
