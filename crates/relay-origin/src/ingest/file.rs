@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use relay_core::clock::{Clock, Now};
 use relay_core::codec;
+use relay_core::config;
 use relay_core::flv::clip::MAX_CLIP_BYTES;
 use relay_core::flv::{Clip, FlvError, RawTag};
 use relay_core::stream::StreamKey;
@@ -58,7 +59,7 @@ enum Over {
 }
 
 impl Source {
-    /// Reads `file` whole, so that what is wrong with it is said at the start.
+    /// Reads the file whole, so that what is wrong with it is said at the start.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -243,16 +244,22 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_file_is_said_with_its_name() {
-        let stream: StreamKey = "live/cam".parse().unwrap();
-        let missing = Source::load(Path::new("/no/such/clip.flv"), stream.clone(), true);
-        let said = missing.err().unwrap().to_string();
+        let load = |file: &Path| {
+            let config = config::Source {
+                file: file.to_owned(),
+                stream: "live/cam".parse().unwrap(),
+                repeat: true,
+            };
+            Source::load(&config).err().unwrap().to_string()
+        };
+        let said = load(Path::new("/no/such/clip.flv"));
         assert!(
             said.starts_with("cannot read /no/such/clip.flv: No such file"),
             "{said}"
         );
         let bad = std::env::temp_dir().join(format!("relay-clip-{}.mp4", std::process::id()));
         std::fs::write(&bad, b"\0\0\0\x20ftypisom").unwrap();
-        let said = Source::load(&bad, stream, true).err().unwrap().to_string();
+        let said = load(&bad);
         std::fs::remove_file(&bad).unwrap();
         assert!(
             said.contains("relay-clip-") && said.contains("cannot play"),
