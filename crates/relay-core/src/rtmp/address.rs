@@ -1,0 +1,209 @@
+//! App, name and secret, out of the texts that clients send (R30), and the URL of a stream.
+
+use std::fmt;
+
+/// A stream as a client names it: `app` in `connect`, the name in `publish` or `play`, each with a query or none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The app, without surrounding slashes; it may have several segments.
+    pub app: String,
+    /// The name, without surrounding slashes; it may be in several segments, too.
+    pub name: String,
+    /// The query as it came: the name's, or else the app's.
+    pub query: Option<String>,
+    /// The value of `key` in the name's query, or else in the app's.
+    pub secret: Option<String>,
+}
+
+impl Address {
+    /// Takes the two texts apart. Percent-encoding is undone in names and in the secret, not in the query.
+    pub fn parse(app: &str, name: &str) -> Self {
+        let (app, app_query) = split_query(app.trim_end_matches('/'));
+        let (name, name_query) = split_query(name);
+        let secret = [name_query, app_query].into_iter().flatten().find_map(key_of);
+        Self {
+            app: percent_decoded(app.trim_matches('/')),
+            name: percent_decoded(name.trim_matches('/')),
+            query: name_query.or(app_query).map(str::to_owned),
+            secret: secret.map(percent_decoded),
+        }
+    }
+}
+
+/// Shows no secret, so that no log does.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address")
+            .field("app", &self.app)
+            .field("name", &self.name)
+            .field("secret", &self.secret.as_ref().map(|_| "…"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream on a server: `rtmp://host[:port]/app/name[?query]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Host and port, as one dials them; the port is 1935 unless given.
+    pub authority: String,
+    /// What `connect` names.
+    pub app: String,
+    /// What `publish` or `play` names, with its query.
+    pub name: String,
+}
+
+/// A text is no URL of an RTMP stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stream's URL looks like rtmp://host/app/name")]
+pub struct UrlError;
+
+impl Url {
+    /// What `connect` calls `tcUrl`.
+    pub fn tc_url(&self) -> String {
+        format!("rtmp://{}/{}", self.authority, self.app)
+    }
+}
+
+impl std::str::FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let rest = text.strip_prefix("rtmp://").ok_or(UrlError)?;
+        let (authority, path) = rest.split_once('/').ok_or(UrlError)?;
+        let (path, query) = split_query(path);
+        let (app, name) = path.trim_matches('/').rsplit_once('/').ok_or(UrlError)?;
+        if authority.is_empty() || app.is_empty() || name.is_empty() {
+            return Err(UrlError);
+        }
+        // The last colon begins a port unless it stands within the brackets of an IPv6 address; `:0` asks for the
+        // default, too.
+        let port = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+        let authority = match port {
+            None => format!("{authority}:1935"),
+            Some((host, "0" | "")) => format!("{host}:1935"),
+            Some(_) => authority.to_owned(),
+        };
+        Ok(Self {
+            authority,
+            app: app.to_owned(),
+            name: query.map_or_else(|| name.to_owned(), |query| format!("{name}?{query}")),
+        })
+    }
+}
+
+/// Shows no query, since the key is in it.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "rtmp://{}/{}/{}",
+            self.authority,
+            self.app,
+            split_query(&self.name).0
+        )
+    }
+}
+
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (text, None),
+    }
+}
+
+fn key_of(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("key="))
+}
+
+/// Undoes `%2F` and the like; what is no such escape stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                out.push(high * 16 + low);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_may_come_with_the_name_or_the_app() {
+        for (app, name, expected) in [
+            ("live", "cam", ("live", "cam", None)),
+            ("live", "cam?key=s3", ("live", "cam", Some("s3"))),
+            ("live?key=s3", "cam", ("live", "cam", Some("s3"))),
+            ("live?key=s3/", "cam", ("live", "cam", Some("s3"))),
+            ("live?key=a", "cam?key=b", ("live", "cam", Some("b"))),
+            ("live?key=a", "cam?x=1", ("live", "cam", Some("a"))),
+            ("/live/", "/cam/", ("live", "cam", None)),
+            (
+                "v2/pub",
+                "inst/cam?a=1&key=s/3&b",
+                ("v2/pub", "inst/cam", Some("s/3")),
+            ),
+            ("live", "cam%2D1?key=%41%zz%4", ("live", "cam-1", Some("A%zz%4"))),
+            ("live", "cam?token=s3", ("live", "cam", None)),
+            ("live", "cam?key=", ("live", "cam", Some(""))),
+            ("live", "", ("live", "", None)),
+            ("live", "?key=s3", ("live", "", Some("s3"))),
+        ] {
+            let address = Address::parse(app, name);
+            let found = (&*address.app, &*address.name, address.secret.as_deref());
+            assert_eq!(found, expected, "{app} {name}");
+            assert!(!format!("{address:?}").contains("s3"), "no secret in logs");
+        }
+        assert_eq!(
+            Address::parse("live", "cam?a=1&key=x").query.as_deref(),
+            Some("a=1&key=x")
+        );
+    }
+
+    #[test]
+    fn reads_urls() {
+        let url: Url = "rtmp://[::1]:1936/v2/pub/cam?key=s3".parse().unwrap();
+        assert_eq!(
+            (&*url.authority, &*url.app, &*url.name),
+            ("[::1]:1936", "v2/pub", "cam?key=s3")
+        );
+        assert_eq!(format!("{url:?}"), "rtmp://[::1]:1936/v2/pub/cam");
+        for (text, authority) in [
+            ("rtmp://h/a/b", "h:1935"),
+            ("rtmp://h:0/a/b", "h:1935"),
+            ("rtmp://[::1]/a/b", "[::1]:1935"),
+            ("rtmp://h:99/a/b", "h:99"),
+        ] {
+            assert_eq!(text.parse::<Url>().unwrap().authority, authority);
+        }
+        for bad in [
+            "http://h/a/b",
+            "rtmp://h/a",
+            "rtmp://h",
+            "rtmp:///a/b",
+            "rtmp://h//b",
+        ] {
+            assert_eq!(bad.parse::<Url>(), Err(UrlError), "{bad}");
+        }
+    }
+}
