@@ -1,12 +1,14 @@
 //! Origins and edges: the real programs, on free ports of the loopback address, each with a folder of its own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use relay_core::token::{Address, JoinToken};
 
-use crate::http::get;
+use crate::http::{ask, get};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::ports::free_port;
@@ -160,15 +162,6 @@ impl Node {
         }
     }
 
-    /// Throws its state folder away; it has to be down.
-    ///
-    /// # Errors
-    /// When it runs, or the folder cannot be removed.
-    pub fn lose_state(&mut self) -> Result<()> {
-        ensure!(self.process.is_none(), "{} still runs", self.name);
-        std::fs::remove_dir_all(self.state_dir()).context("removing the state folder")
-    }
-
     /// Whether its process is there.
     pub fn is_running(&mut self) -> bool {
         let process = self.process.as_mut();
@@ -226,6 +219,19 @@ impl Node {
         until(what, async || {
             let value = self.metrics().await.ok()?.sum(name).unwrap_or(0.0);
             wished(value).then_some(value)
+        })
+        .await
+    }
+
+    /// Waits until a stream can be watched here.
+    ///
+    /// # Errors
+    /// When it cannot within the limit.
+    pub async fn shows(&self, stream: &str) -> Result<()> {
+        let url = self.flv(stream);
+        until(format!("{} to show {stream}", self.name), async || {
+            let answer = ask("HEAD", &url, "").await.ok()?;
+            (answer.head.status == 200).then_some(())
         })
         .await
     }
@@ -312,8 +318,21 @@ impl Origin {
     pub fn prepare(stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
         let mut node = Node::new(stage, name, "relay-origin", ports)?;
         let state = node.state_dir();
-        node.configure(&format!("[origin]\nstate_dir = \"{}\"", state.display()));
+        node.configure(&format!(
+            "[origin]\nstate_dir = \"{}\"\npublic_host = \"127.0.0.1\"",
+            state.display()
+        ));
         Ok(Self { node })
+    }
+
+    /// An origin that is not started yet, with further tables of configuration.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn with_tables(stage: &Stage, name: &str, tables: &str) -> Result<Self> {
+        let mut origin = Self::prepare(stage, name, Ports::free())?;
+        origin.node.configure(tables);
+        Ok(origin)
     }
 
     /// A running origin with free ports.
@@ -358,6 +377,28 @@ impl Origin {
         let token = token.context("token create prints a token")?.trim().to_owned();
         self.stage.keep_secret(&token);
         Ok(token)
+    }
+
+    /// A join token that leads to this origin by another address, such as a link that a story can cut.
+    ///
+    /// # Errors
+    /// When the origin's own verb makes none that can be read.
+    pub async fn token_by_way_of(&self, address: SocketAddr) -> Result<String> {
+        let token: JoinToken = self.token().await?.parse()?;
+        let address = Address::new(&address.ip().to_string(), address.port())?;
+        let token = JoinToken::new(token.id, token.secret, token.ca_sha256, vec![address])?.to_string();
+        self.stage.keep_secret(&token);
+        Ok(token)
+    }
+
+    /// Makes it forget its streams, their epochs and times, while it is down. Its authority, tokens and keys stay:
+    /// without those it would be another pool, which no edge may follow.
+    ///
+    /// # Errors
+    /// When it runs, or the files cannot be removed.
+    pub fn forget_streams(&self) -> Result<()> {
+        ensure!(self.node.process.is_none(), "{} still runs", self.node.name);
+        std::fs::remove_dir_all(self.node.state_dir().join("streams")).context("removing what it knows of streams")
     }
 
     /// What a verb of the program prints.

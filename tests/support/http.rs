@@ -100,7 +100,7 @@ pub async fn ask(method: &str, url: &str, lines: &str) -> Result<Answer> {
     });
     let mut bytes = answer.await?.with_context(|| format!("{method} {url}"))?;
     let head = Head::take(&mut bytes)?.with_context(|| format!("{method} {url} ended within its head"))?;
-    if head.header("transfer-encoding") != Some("chunked") {
+    if method == "HEAD" || head.header("transfer-encoding") != Some("chunked") {
         let body = bytes.to_vec();
         return Ok(Answer { head, body });
     }

@@ -6,7 +6,7 @@
 //! - [`story`]: the frame of each story, its stage, and who runs beside whom.
 //! - [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
-//! - [`viewer`], [`crowd`]: who watches; [`checker`]: the judge in each of them.
+//! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
 //! - [`link`], [`wall_clock`]: what can go wrong between nodes and within one.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
 //! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`]: small tools.
@@ -19,6 +19,7 @@ pub mod encoder;
 pub mod flv;
 pub mod footage;
 pub mod http;
+pub mod idler;
 pub mod ledger;
 pub mod link;
 pub mod media;

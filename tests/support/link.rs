@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::net::UdpSocket;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::random::Random;
 use crate::story::lock;
@@ -43,7 +43,7 @@ pub struct Link {
 /// The open socket and everyone it carries for.
 struct Carrier {
     task: JoinHandle<()>,
-    backs: Arc<Mutex<Vec<AbortHandle>>>,
+    backs: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl Link {
@@ -106,12 +106,14 @@ impl Link {
 
     /// Shuts the socket, and with it every connection that went over it: after [`Self::reopen`] only new ones pass, as
     /// behind a firewall that was started anew.
-    pub fn shut(&mut self) {
+    pub async fn shut(&mut self) {
         let mut weather = lock(&self.weather);
         let known = std::mem::take(&mut weather.known);
         weather.dead.extend(known);
         drop(weather);
-        self.carrier = None;
+        if let Some(carrier) = self.carrier.take() {
+            carrier.close().await;
+        }
     }
 
     /// Opens the socket again on the same port.
@@ -131,10 +133,27 @@ impl Link {
     }
 }
 
+impl Carrier {
+    /// Ends all tasks and waits until they have let go of the sockets.
+    async fn close(mut self) {
+        self.abort();
+        let backs = std::mem::take(&mut *lock(&self.backs));
+        // Each ends by the abort: there is nothing else in the results.
+        let _ = (&mut self.task).await;
+        for back in backs {
+            let _ = back.await;
+        }
+    }
+
+    fn abort(&self) {
+        self.task.abort();
+        lock(&self.backs).iter().for_each(JoinHandle::abort);
+    }
+}
+
 impl Drop for Carrier {
     fn drop(&mut self) {
-        self.task.abort();
-        lock(&self.backs).iter().for_each(AbortHandle::abort);
+        self.abort();
     }
 }
 
@@ -142,7 +161,7 @@ async fn carry(
     front: Arc<UdpSocket>,
     parent: SocketAddr,
     weather: Arc<Mutex<Weather>>,
-    backs: Arc<Mutex<Vec<AbortHandle>>>,
+    backs: Arc<Mutex<Vec<JoinHandle<()>>>>,
 ) {
     let mut ways: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut packet = vec![0; MAX_DATAGRAM];
@@ -160,7 +179,7 @@ async fn carry(
             None => {
                 let Ok(way) = open_way(parent).await else { continue };
                 let back = carry_back(Arc::clone(&way), Arc::clone(&front), child, Arc::clone(&weather));
-                lock(&backs).push(tokio::spawn(back).abort_handle());
+                lock(&backs).push(tokio::spawn(back));
                 ways.insert(child, Arc::clone(&way));
                 way
             }
@@ -266,7 +285,7 @@ mod tests {
         child.send(b"\x40connect.content").await.unwrap();
         assert!(echo(&parent, b"\x40connect.content").await);
 
-        link.shut();
+        link.shut().await;
         link.reopen().await.unwrap();
         let _ = child.send(b"\x40connect.content").await;
         assert!(!echo(&parent, b"\x40connect.content").await);

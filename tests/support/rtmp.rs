@@ -125,6 +125,11 @@ impl Connection {
         Ok(SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?)
     }
 
+    /// The socket, for who wants no more of RTMP.
+    pub fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     async fn flush(&mut self) -> Result<()> {
         while let Some(bytes) = self.session.poll_output() {
             self.socket.write_all(&bytes).await?;

@@ -1,13 +1,22 @@
 //! Programs that nobody here wrote: ffmpeg, ffprobe, rtmpdump, chromium, node, promtool.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::footage::clip_path;
+use crate::http::{Head, split_url};
 use crate::process::{Process, output_of};
 use crate::story::{Stage, target_dir};
+use crate::wait::{GLANCE, within};
+
+/// ffmpeg stops at a frame's border, and counts from the first one.
+const DECODING_SLACK_US: i64 = 100_000;
 
 /// A program of the machine, as a command.
 ///
@@ -41,31 +50,105 @@ pub fn node_modules() -> Result<PathBuf> {
 /// # Errors
 /// When there is no ffmpeg.
 pub fn ffmpeg_publishes(stage: &Stage, name: &str, url: &str) -> Result<Process> {
-    let mut ffmpeg = quiet("ffmpeg")?;
+    let mut ffmpeg = program("ffmpeg")?;
+    ffmpeg.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"]);
     ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(clip_path());
     ffmpeg.args(["-c", "copy", "-f", "flv", url]);
     Process::spawn(stage, name, &mut ffmpeg)
 }
 
-/// An ffmpeg that decodes so many seconds from a URL and complains of every error.
+/// An ffmpeg that publishes the clip, started again whenever it ends: an encoder in the field.
+pub struct FfmpegPublisher {
+    task: JoinHandle<Result<()>>,
+}
+
+impl FfmpegPublisher {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When there is no ffmpeg.
+    pub fn persist(stage: &Stage, url: &str) -> Result<Self> {
+        let (stage, url) = (stage.clone(), url.to_owned());
+        program("ffmpeg")?;
+        let task = tokio::spawn(async move {
+            for attempt in 1.. {
+                let mut ffmpeg = ffmpeg_publishes(&stage, &format!("ffmpeg, attempt {attempt}"), &url)?;
+                while ffmpeg.is_running()? {
+                    tokio::time::sleep(GLANCE).await;
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { task })
+    }
+}
+
+impl Drop for FfmpegPublisher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An ffmpeg decodes so many seconds from a URL or a file.
 ///
 /// # Errors
-/// When there is no ffmpeg, when it fails, or when it printed any complaint.
+/// When there is no ffmpeg, when it fails, or when it has any complaint.
 pub async fn ffmpeg_decodes(url: &str, seconds: u32, options: &[&str]) -> Result<()> {
-    let mut ffmpeg = quiet("ffmpeg")?;
-    ffmpeg.args(["-xerror", "-err_detect", "explode"]).args(options).args(["-i", url]);
-    ffmpeg.args(["-t", &seconds.to_string(), "-progress", "pipe:1", "-f", "null", "-"]);
-    let mut joined = Command::new("sh");
-    joined.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(ffmpeg.get_program()).args(ffmpeg.get_args());
-    let said = output_of(&mut joined).await?;
-    let complaints: Vec<&str> = said.lines().filter(|line| !is_progress(line)).collect();
-    ensure!(complaints.is_empty(), "ffmpeg complains of {url}: {complaints:?}");
-    let decoded = said.lines().rev().find_map(|line| line.strip_prefix("out_time_us="));
+    let ffmpeg = decoder(url, seconds, options)?.output();
+    let output = within(format!("ffmpeg to decode {url}"), ffmpeg).await??;
+    judge(url, seconds, &output)
+}
+
+/// An ffmpeg decodes so many seconds of what an HTTP/1.0 client gets: ffmpeg itself speaks 1.1 only.
+///
+/// # Errors
+/// As for [`ffmpeg_decodes`], and when the server does not answer in HTTP.
+pub async fn ffmpeg_decodes_http10(url: &str, seconds: u32) -> Result<()> {
+    let (host, path) = split_url(url)?;
+    let mut socket = TcpStream::connect(host).await?;
+    socket.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut bytes = BytesMut::new();
+    let head = loop {
+        ensure!(socket.read_buf(&mut bytes).await? > 0, "closed within the head");
+        if let Some(head) = Head::take(&mut bytes)? {
+            break head;
+        }
+    };
+    ensure!(head.status == 200, "status {}", head.status);
+    let mut ffmpeg = decoder("pipe:0", seconds, &[])?;
+    ffmpeg.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut ffmpeg = ffmpeg.spawn()?;
+    let mut pipe = ffmpeg.stdin.take().context("standard input is piped")?;
+    let feed = tokio::spawn(async move {
+        // Ends with an error when ffmpeg has enough and closes the pipe.
+        let _ = pipe.write_all(&bytes).await;
+        let _ = tokio::io::copy(&mut socket, &mut pipe).await;
+    });
+    let output = within(format!("ffmpeg to decode {url}"), ffmpeg.wait_with_output()).await??;
+    feed.abort();
+    judge(url, seconds, &output)
+}
+
+fn decoder(url: &str, seconds: u32, options: &[&str]) -> Result<tokio::process::Command> {
+    let mut ffmpeg = program("ffmpeg")?;
+    ffmpeg.args(["-hide_banner", "-nostats", "-loglevel", "warning", "-xerror", "-err_detect", "explode"]);
+    ffmpeg.args(options).args(["-i", url, "-t", &seconds.to_string()]);
+    ffmpeg.args(["-progress", "pipe:1", "-f", "null", "-"]);
+    let mut ffmpeg = tokio::process::Command::from(ffmpeg);
+    ffmpeg.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(ffmpeg)
+}
+
+/// A decoder has to end well, to have decoded enough, and to have said nothing: its warnings are what tells of bad input.
+fn judge(url: &str, seconds: u32, output: &Output) -> Result<()> {
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "ffmpeg on {url} ended with {}: {complaints}", output.status);
+    ensure!(complaints.trim().is_empty(), "ffmpeg complains of {url}: {complaints}");
+    let progress = String::from_utf8_lossy(&output.stdout);
+    let decoded = progress.lines().rev().find_map(|line| line.strip_prefix("out_time_us="));
     let decoded: i64 = decoded.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
-    ensure!(
-        decoded >= i64::from(seconds) * 1_000_000 - 100_000,
-        "ffmpeg decoded {decoded} µs of {url}, wanted {seconds} s"
-    );
+    let wanted = i64::from(seconds) * 1_000_000 - DECODING_SLACK_US;
+    ensure!(decoded >= wanted, "ffmpeg decoded {decoded} \u{b5}s of {url}, wanted {wanted}");
     Ok(())
 }
 
@@ -77,16 +160,4 @@ pub async fn ffprobe(url: &str) -> Result<serde_json::Value> {
     let mut ffprobe = program("ffprobe")?;
     ffprobe.args(["-v", "error", "-of", "json", "-show_streams", url]);
     Ok(serde_json::from_str(&output_of(&mut ffprobe).await?)?)
-}
-
-fn quiet(name: &str) -> Result<Command> {
-    let mut command = program(name)?;
-    command.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"]);
-    Ok(command)
-}
-
-/// Lines of `-progress` are `key=value`.
-fn is_progress(line: &str) -> bool {
-    let key = line.split_once('=').map_or("", |(key, _)| key);
-    line.is_empty() || (!key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b)))
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a condition without an event of its own is looked at.
-const GLANCE: Duration = Duration::from_millis(25);
+pub const GLANCE: Duration = Duration::from_millis(25);
 
 /// Waits for `event`, at most [`PATIENCE`]; `what` completes the sentence "waited 60 s for …".
 ///
