@@ -4,18 +4,14 @@
 //! children by the cascade. It knows nothing of pools, policies or programs.
 //!
 //! From the ground up:
-//! - [`wire`]: integers in bytes.
-//! - [`clock`]: time as an argument.
-//! - [`flv`], [`codec`]: the tag, its wire form, and what a relay needs to know of its body.
-//! - [`rtmp`]: the wire of encoders and of many viewers, sans-IO.
-//! - [`amf0`]: the values of commands and metadata.
-//! - [`flv`]: the tag and its wire form.
-//! - [`rtmp`]: the wire of publishers and of many viewers.
+//! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
+//! - [`flv`], [`codec`], [`amf0`]: the tag, its wire form, and what a relay needs to know of its body.
+//! - [`rtmp`], [`http`]: the wires of publishers and viewers, sans-IO.
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
 //! - [`flavour`]: the wire forms that viewers get, made once.
 //! - [`fanout`]: the threads that move viewers' cursors.
-//! - [`link`]: the QUIC port between nodes, joining and renewing.
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
+//! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
 
 pub mod amf0;
@@ -24,12 +20,13 @@ pub mod codec;
 pub mod fanout;
 pub mod flavour;
 pub mod flv;
-pub mod rtmp;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod http;
 pub mod link;
+pub mod rtmp;
 pub mod serve;
 pub mod stream;
 pub mod tls;
 pub mod token;
-pub mod serve;
-pub mod stream;
 pub mod wire;

@@ -11,6 +11,8 @@ mod shard;
 mod side;
 mod step;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod viewer;
 
 use std::io;

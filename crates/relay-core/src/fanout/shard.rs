@@ -45,6 +45,7 @@ pub(super) struct Shard {
     viewers_everywhere: Arc<AtomicUsize>,
     metrics: FanoutMetrics,
     egress: [IntCounter; Flavour::ALL.len()],
+    tallies: [Tally; Flavour::ALL.len()],
     max_late_ms: u32,
     no_progress_ms: u32,
     slot_length: Duration,
@@ -72,6 +73,7 @@ impl Shard {
             viewers_everywhere,
             metrics,
             egress,
+            tallies: Default::default(),
             max_late_ms: u32::try_from(config.max_late_ms).unwrap_or(u32::MAX),
             no_progress_ms: u32::try_from(config.no_progress_ms).unwrap_or(u32::MAX),
             slot_length: Duration::from_millis(config.period_ms.max(1)) / SLOTS as u32,
@@ -107,6 +109,7 @@ impl Shard {
                 // A thread that was held up goes on from now: catching up would send tiny bursts.
                 due = (due + self.slot_length).max(begun);
             }
+            self.publish_counts();
             self.metrics.busy.inc_by(begun.elapsed().as_secs_f64());
         }
         self.leave_all(Goodbye::Shutdown);
@@ -210,17 +213,29 @@ impl Shard {
     }
 
     fn count(&mut self, flavour: usize, tally: Tally, cold: usize) {
-        if tally == Tally::default() {
-            return;
-        }
-        self.egress[flavour].inc_by(tally.bytes);
-        self.metrics.sends.inc_by(tally.sends);
-        self.metrics.short_sends.inc_by(tally.short);
+        let sum = &mut self.tallies[flavour];
+        sum.bytes += tally.bytes;
+        sum.sends += tally.sends;
+        sum.short += tally.short;
         if tally.skips > 0 {
-            self.metrics.skips.inc_by(tally.skips);
+            sum.skips += tally.skips;
             if let Some(cold) = self.colds.get_mut(cold) {
                 cold.skips = cold.skips.saturating_add(tally.skips as u32);
             }
+        }
+    }
+
+    /// Adds what was counted to the metrics, once per turn of the loop.
+    fn publish_counts(&mut self) {
+        for (tally, egress) in self.tallies.iter_mut().zip(&self.egress) {
+            if *tally == Tally::default() {
+                continue;
+            }
+            egress.inc_by(tally.bytes);
+            self.metrics.sends.inc_by(tally.sends);
+            self.metrics.short_sends.inc_by(tally.short);
+            self.metrics.skips.inc_by(tally.skips);
+            *tally = Tally::default();
         }
     }
 

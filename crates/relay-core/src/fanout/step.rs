@@ -70,7 +70,7 @@ pub(super) struct Step<'a, S> {
 }
 
 impl<S: Sink> Step<'_, S> {
-    /// Sends what there is to send. `side` is looked at only when the viewer's flags say that something is in it.
+    /// Sends what there is to send. `side` is looked at only when something out of the ordinary is to be done.
     pub(super) fn run<'c>(&mut self, hot: &mut Hot, side: impl FnOnce() -> &'c mut Side) -> Outcome {
         if hot.flags & BLOCKED != 0 {
             let stuck = self.moment.now_ms.wrapping_sub(hot.progress_ms) > self.moment.no_progress_ms;
@@ -81,69 +81,63 @@ impl<S: Sink> Step<'_, S> {
             };
         }
         let late = hot.cursor < self.moment.late_below || self.view.ended();
-        if hot.flags == 0 && !late {
-            return self.send_up_to(hot, self.view.end());
-        }
-        self.run_slowly(hot, side())
+        let done = if hot.flags == 0 && !late {
+            self.send_up_to(hot, self.view.end())
+        } else {
+            self.run_slowly(hot, side())
+        };
+        done.err().unwrap_or(Outcome::Stays)
     }
 
-    /// The rare case: a side buffer, a pause, lateness, the end.
-    fn run_slowly(&mut self, hot: &mut Hot, side: &mut Side) -> Outcome {
+    /// The rare case: a side buffer, a pause, lateness, the end. An error is the outcome that ends the step early.
+    fn run_slowly(&mut self, hot: &mut Hot, side: &mut Side) -> Result<(), Outcome> {
         loop {
-            let outcome = self.finish_record(hot);
-            if outcome != Outcome::Stays || hot.flags & BLOCKED != 0 {
-                return outcome;
-            }
-            let outcome = self.send_side(hot, side);
-            if outcome != Outcome::Stays || hot.flags & BLOCKED != 0 {
-                return outcome;
-            }
+            self.finish_record(hot)?;
+            self.send_side(hot, side)?;
             if hot.flags & ENDING != 0 {
-                return Outcome::Leaves(Goodbye::Ended);
+                return Err(Outcome::Leaves(Goodbye::Ended));
             }
             if hot.flags & PAUSED != 0 {
                 hot.progress_ms = self.moment.now_ms;
-                return Outcome::Stays;
+                return Ok(());
             }
-            if self.skip_if_late(hot, side) {
-                continue;
+            if !self.skip_if_late(hot, side) {
+                break;
             }
-            let outcome = self.send_up_to(hot, self.view.end());
-            let done = outcome == Outcome::Stays && self.view.ended() && hot.flags & BLOCKED == 0;
-            return if done { Outcome::AtEnd } else { outcome };
+        }
+        self.send_up_to(hot, self.view.end())?;
+        if self.view.ended() {
+            Err(Outcome::AtEnd)
+        } else {
+            Ok(())
         }
     }
 
     /// Sends the rest of a record that was begun, so that the cursor stands on a boundary.
-    fn finish_record(&mut self, hot: &mut Hot) -> Outcome {
+    fn finish_record(&mut self, hot: &mut Hot) -> Result<(), Outcome> {
         if hot.cursor < self.view.tail() {
             if hot.flags & PAUSED == 0 {
-                return Outcome::Leaves(Goodbye::Overrun);
+                return Err(Outcome::Leaves(Goodbye::Overrun));
             }
             // One that pauses stands on a boundary: it is carried along, and goes on at a start point.
             hot.cursor = self.view.tail();
         }
         match self.view.record_at(hot.cursor) {
             Some((begin, end, _)) if begin < hot.cursor => self.send_up_to(hot, end),
-            _ => Outcome::Stays,
+            _ => Ok(()),
         }
     }
 
-    fn send_side(&mut self, hot: &mut Hot, side: &mut Side) -> Outcome {
-        while let Some(front) = side.front() {
-            let len = front.len();
-            match self.send_once(hot, &front.clone()) {
-                Ok(sent) => {
-                    side.advance(sent);
-                    if sent < len {
-                        return Outcome::Stays;
-                    }
-                }
-                Err(outcome) => return outcome,
+    fn send_side(&mut self, hot: &mut Hot, side: &mut Side) -> Result<(), Outcome> {
+        while let Some(front) = side.front().cloned() {
+            let sent = self.send_once(hot, &front)?;
+            side.advance(sent);
+            if sent < front.len() {
+                return Err(Outcome::Stays);
             }
         }
         hot.flags &= !SIDE;
-        Outcome::Stays
+        Ok(())
     }
 
     /// Skips to the newest start point if the viewer is late and there is one ahead of it; true if it did. The
@@ -179,30 +173,29 @@ impl<S: Sink> Step<'_, S> {
         since_appended.min(since_fresh)
     }
 
-    fn send_up_to(&mut self, hot: &mut Hot, end: u64) -> Outcome {
+    fn send_up_to(&mut self, hot: &mut Hot, end: u64) -> Result<(), Outcome> {
         while hot.cursor < end {
             let bytes = self.view.slice(hot.cursor, end);
             if bytes.is_empty() {
-                return Outcome::Leaves(Goodbye::Overrun);
+                return Err(Outcome::Leaves(Goodbye::Overrun));
             }
-            match self.send_once(hot, bytes) {
-                Ok(sent) => {
-                    hot.cursor += sent as u64;
-                    if sent < bytes.len() {
-                        return Outcome::Stays;
-                    }
-                }
-                Err(outcome) => return outcome,
+            let sent = self.send_once(hot, bytes)?;
+            hot.cursor += sent as u64;
+            if sent < bytes.len() {
+                return Err(Outcome::Stays);
             }
         }
-        Outcome::Stays
+        Ok(())
     }
 
     /// One send. A short one marks the viewer as blocked.
     fn send_once(&mut self, hot: &mut Hot, bytes: &[u8]) -> Result<usize, Outcome> {
         self.tally.sends += 1;
-        let Ok(sent) = self.sink.send(hot, bytes) else {
-            return Err(Outcome::Leaves(Goodbye::Left));
+        let sent = match self.sink.send(hot, bytes) {
+            Ok(sent) => sent,
+            // The interface's queue is full for a moment. No event will tell when it is not: the next slot tries again.
+            Err(Errno::NOBUFS) => return Err(Outcome::Stays),
+            Err(_) => return Err(Outcome::Leaves(Goodbye::Left)),
         };
         // Also when it took none: the wait for progress begins now, not when the last byte of a quiet stream went out.
         hot.progress_ms = self.moment.now_ms;

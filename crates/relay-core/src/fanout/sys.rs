@@ -95,8 +95,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno>
     loop {
         match rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
-            // ENOBUFS: the interface's queue is full for a moment, which is the same to us as a full socket.
-            Err(Errno::AGAIN | Errno::NOBUFS) => return Ok(0),
+            Err(Errno::AGAIN) => return Ok(0),
             other => return other,
         }
     }

@@ -174,3 +174,6 @@ fn protocol(connection: &Connection) -> Option<Vec<u8>> {
     let data = connection.handshake_data()?;
     data.downcast_ref::<HandshakeData>()?.protocol.clone()
 }
+
+#[cfg(test)]
+mod tests;

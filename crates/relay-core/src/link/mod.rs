@@ -10,5 +10,9 @@
 pub mod backoff;
 pub mod dial;
 pub mod door;
+pub mod join;
 pub mod quic;
 pub mod refusal;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -74,6 +74,23 @@ impl Refusal {
         }
     }
 
+    /// Its name as a metric's label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NoCertificate => "no_certificate",
+            Self::EdgeRevoked => "edge_revoked",
+            Self::BadRequest => "bad_request",
+            Self::UnknownToken => "unknown_token",
+            Self::ExpiredToken => "expired_token",
+            Self::UsedUpToken => "used_up_token",
+            Self::RevokedToken => "revoked_token",
+            Self::TooSlow => "too_slow",
+            Self::Busy => "busy",
+            Self::OriginFault => "origin_fault",
+        }
+    }
+
     /// The reason behind a number.
     pub fn from_code(code: VarInt) -> Option<Self> {
         Self::ALL
@@ -104,6 +121,18 @@ impl Refusal {
     /// Closes a connection for this reason.
     pub fn close(self, connection: &Connection) {
         connection.close(VarInt::from_u32(self.code()), self.to_string().as_bytes());
+    }
+}
+
+impl From<crate::token::RedeemError> for Refusal {
+    fn from(error: crate::token::RedeemError) -> Self {
+        use crate::token::RedeemError as E;
+        match error {
+            E::Unknown => Self::UnknownToken,
+            E::Expired => Self::ExpiredToken,
+            E::UsedUp => Self::UsedUpToken,
+            E::Revoked => Self::RevokedToken,
+        }
     }
 }
 

@@ -34,6 +34,13 @@ pub enum ChunkError {
     /// More chunk streams than [`MAX_CHUNK_STREAMS`](super::chunk::MAX_CHUNK_STREAMS).
     #[error("too many chunk streams")]
     TooManyChunkStreams,
+    /// A header of type 0, 1 or 2 where the chunk stream's unfinished message had to go on, without an Abort: one of
+    /// the two sides has lost its place.
+    #[error("a message begins within another on chunk stream {csid}")]
+    Interrupted {
+        /// The chunk stream.
+        csid: u32,
+    },
     /// A protocol control message without the four bytes it must have.
     #[error("a protocol control message is cut short")]
     ControlCutShort,
@@ -77,6 +84,7 @@ impl RtmpError {
             Self::Chunk(ChunkError::MessageTooLong { .. }) => "message_too_long",
             Self::Chunk(ChunkError::TooMuchUnfinished { .. }) => "too_much_unfinished",
             Self::Chunk(ChunkError::TooManyChunkStreams) => "too_many_chunk_streams",
+            Self::Chunk(ChunkError::Interrupted { .. }) => "interrupted",
             Self::Chunk(ChunkError::ControlCutShort) | Self::CutShort(_) => "cut_short",
             Self::BadCommand(_) => "bad_command",
             Self::NotConnected => "not_connected",

@@ -62,20 +62,20 @@ impl PoolRoot {
     }
 }
 
-/// Why a joiner did not believe the server that it dialled.
+/// Why a joiner did not believe the server that it dialled; reads on from "the server at X".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PinFault {
     /// It did not show the authority of the token.
-    #[error("it is not the origin this token was made for")]
+    #[error("is not the origin this token was made for")]
     OtherPool,
     /// It belongs to the pool and is not its origin.
-    #[error("it belongs to the pool, but is not its origin")]
+    #[error("belongs to the pool, but is not its origin")]
     NotTheOrigin,
     /// Its certificate is not valid at this machine's time.
-    #[error("its certificate is not valid at this machine's time; is the clock right?")]
+    #[error("shows a certificate that is not valid at this machine's time; is the clock right?")]
     Clock,
     /// Anything else: a malformed or forged chain.
-    #[error("its certificate is not valid")]
+    #[error("shows a certificate that is not valid")]
     Invalid,
 }
 

@@ -152,10 +152,12 @@ impl Reader {
         Ok(self.streams.len() - 1)
     }
 
-    /// A header of type 0, 1 or 2: a message begins. An unfinished one is given up, as after Abort.
+    /// A header of type 0, 1 or 2: a message begins.
     fn begin(&mut self, index: usize, begin: Begin) -> Result<Option<Message>, ChunkError> {
-        self.give_up(index);
         let stream = &mut self.streams[index];
+        if !stream.body.is_empty() {
+            return Err(ChunkError::Interrupted { csid: stream.csid });
+        }
         stream.field = begin.time;
         stream.extended = begin.extended;
         stream.time = if begin.absolute {

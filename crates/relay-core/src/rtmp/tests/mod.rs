@@ -1,5 +1,10 @@
 //! The whole of it: both sides against each other, against captures of real programs, and against the oracle.
 
+mod captures;
+mod chunks;
+mod encoder;
+mod fuzz;
+mod real_programs;
 mod session;
 
 use super::address::Url;

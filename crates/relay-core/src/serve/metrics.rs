@@ -1,0 +1,127 @@
+//! What the accepting side counts.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+
+/// What became of one who asked for a stream; a closed set, so that it can label a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinOutcome {
+    /// Handed to the fan-out.
+    Served,
+    /// No such stream here.
+    NotFound,
+    /// The stream has no start point yet.
+    NotReady,
+    /// This node is full or has no memory.
+    Full,
+    /// The connection ended or took too long before it asked for anything.
+    Gone,
+    /// What it said was no request.
+    BadRequest,
+}
+
+impl JoinOutcome {
+    const ALL: [Self; 6] = [
+        Self::Served,
+        Self::NotFound,
+        Self::NotReady,
+        Self::Full,
+        Self::Gone,
+        Self::BadRequest,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::NotFound => "not_found",
+            Self::NotReady => "not_ready",
+            Self::Full => "full",
+            Self::Gone => "gone",
+            Self::BadRequest => "bad_request",
+        }
+    }
+}
+
+/// The accepting side's metrics.
+#[derive(Clone, Debug)]
+pub struct ServeMetrics {
+    connections: IntCounterVec,
+    accept_failures: IntCounterVec,
+    joins: IntCounterVec,
+    publish_refusals: IntCounterVec,
+    join_seconds: Histogram,
+}
+
+impl ServeMetrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When a name is taken in the registry.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter =
+            |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let metrics = Self {
+            connections: counter(
+                "relay_connections_total",
+                "Connections accepted, by listener.",
+                "listener",
+            )?,
+            accept_failures: counter(
+                "relay_accept_failures_total",
+                "Accepts that failed, most often for want of descriptors, by listener.",
+                "listener",
+            )?,
+            joins: counter(
+                "relay_joins_total",
+                "Those who asked for a stream, by outcome.",
+                "outcome",
+            )?,
+            publish_refusals: counter(
+                "relay_publish_refusals_total",
+                "Publishers turned away, by reason.",
+                "reason",
+            )?,
+            join_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "relay_join_seconds",
+                    "From a viewer's connection to its hand-over with the first bytes of media.",
+                )
+                .buckets(vec![
+                    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                ]),
+            )?,
+        };
+        for outcome in JoinOutcome::ALL {
+            metrics.joins.with_label_values(&[outcome.name()]);
+        }
+        for counter in [
+            &metrics.connections,
+            &metrics.accept_failures,
+            &metrics.joins,
+            &metrics.publish_refusals,
+        ] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        registry.register(Box::new(metrics.join_seconds.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(super) fn accepted(&self, listener: &str) {
+        self.connections.with_label_values(&[listener]).inc();
+    }
+
+    pub(super) fn accept_failed(&self, listener: &str) {
+        self.accept_failures.with_label_values(&[listener]).inc();
+    }
+
+    pub(super) fn joined(&self, outcome: JoinOutcome) {
+        self.joins.with_label_values(&[outcome.name()]).inc();
+    }
+
+    pub(super) fn publish_refused(&self, reason: &str) {
+        self.publish_refusals.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn join_took(&self, seconds: f64) {
+        self.join_seconds.observe(seconds);
+    }
+}

@@ -1,0 +1,94 @@
+//! Everything over HTTP that is no stream: the index, the player page, its script, the list of streams.
+
+use std::convert::Infallible;
+use std::io;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::Site;
+
+/// One stream in the list that the index page shows.
+#[derive(Debug, Serialize)]
+struct StreamEntry {
+    stream: String,
+    live: bool,
+    viewers: u64,
+}
+
+/// Serves one request on `socket`, of which `input` has been read already.
+///
+/// One and no more: a connection that is kept could ask for a stream next, and that one must come in by the front door.
+pub(super) async fn serve(site: &Site, socket: TcpStream, input: Bytes) -> io::Result<()> {
+    let (read, write) = socket.into_split();
+    let stream = tokio::io::join(io::Cursor::new(input).chain(read), write);
+    let service = hyper::service::service_fn(|request: Request<Incoming>| {
+        let response = answer(site, &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(site.limits.request_time)
+        .serve_connection(TokioIo::new(stream), service);
+    serving.await.map_err(io::Error::other)
+}
+
+fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "pages take GET and HEAD\n");
+    }
+    match request.uri().path() {
+        "/api/streams" => streams(site),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there is nothing here; streams are at /app/name.flv\n",
+        ),
+    }
+}
+
+fn streams(site: &Site) -> Response<Full<Bytes>> {
+    let list: Vec<StreamEntry> = site
+        .hub
+        .list()
+        .iter()
+        .map(|stream| StreamEntry {
+            stream: stream.key().to_string(),
+            live: stream.state().playable,
+            viewers: stream.viewer_count(),
+        })
+        .collect();
+    match serde_json::to_vec(&list) {
+        Ok(body) => respond(StatusCode::OK, "application/json", body.into()),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    respond(
+        status,
+        "text/plain; charset=utf-8",
+        Bytes::copy_from_slice(text.as_bytes()),
+    )
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    response
+}
