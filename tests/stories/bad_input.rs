@@ -65,7 +65,10 @@ fn any_bytes_on_any_port() {
         viewer.missed_nothing()?;
         ensure!(origin.is_running(), "the origin is gone");
         let after = origin.memory()?;
-        ensure!(after.total() <= memory.total() + MEMORY, "memory grew from {memory:?} to {after:?}");
+        ensure!(
+            after.total() <= memory.total() + MEMORY,
+            "memory grew from {memory:?} to {after:?}"
+        );
         let printed = origin.log()?.len() - lines;
         ensure!(printed <= LINES, "{printed} lines in the log");
         Ok(())
@@ -91,7 +94,10 @@ async fn is_ended(port: u16, bytes: &[u8]) -> Result<()> {
     let _ = socket.write_all(bytes).await;
     let _ = socket.shutdown().await;
     let mut answer = Vec::new();
-    let end = within(format!("port {port} to end the connection"), socket.read_to_end(&mut answer));
+    let end = within(
+        format!("port {port} to end the connection"),
+        socket.read_to_end(&mut answer),
+    );
     // A reset is an end, too.
     let _ = end.await?;
     Ok(())
@@ -114,7 +120,11 @@ fn a_connection_that_says_nothing_is_ended() {
             let mut answer = Vec::new();
             let end = within("a silent connection to be ended", socket.read_to_end(&mut answer));
             let _ = end.await?;
-            ensure!(start.elapsed() < Duration::from_secs(12), "only after {:?}", start.elapsed());
+            ensure!(
+                start.elapsed() < Duration::from_secs(12),
+                "only after {:?}",
+                start.elapsed()
+            );
         }
         Ok(())
     });
@@ -130,7 +140,9 @@ fn a_wrong_key_is_denied() {
             let code = refusal_to_publish(&wrong).await?;
             ensure!(code == "NetStream.Publish.Denied", "{code}");
         }
-        let refusals = origin.metric("relay_publish_refusals_total", |count| count >= 2.0).await?;
+        let refusals = origin
+            .metric("relay_publish_refusals_total", |count| count >= 2.0)
+            .await?;
         ensure!(refusals == 2.0, "{refusals} refusals counted");
         Ok(())
     });
@@ -171,14 +183,22 @@ fn an_edge_takes_no_publisher() {
 #[test]
 fn a_bad_configuration_starts_nothing() {
     story("bad_config", Turn::Beside, async |stage| {
-        for (number, tables) in ["[fanout]\nperiod = \"never\"", "[[source]]\nfile = 7", "[nonsense]", "[viewers"]
-            .into_iter()
-            .enumerate()
+        for (number, tables) in [
+            "[fanout]\nperiod = \"never\"",
+            "[[source]]\nfile = 7",
+            "[nonsense]",
+            "[viewers",
+        ]
+        .into_iter()
+        .enumerate()
         {
             let name = format!("origin-{number}");
             let origin = Origin::with_tables(stage, &name, tables)?;
             let (code, said) = origin.refuses_to_start().await?;
-            ensure!(code == Some(BAD_CONFIG), "exit code {code:?} for {tables:?}:\n{said}");
+            ensure!(
+                code == Some(BAD_CONFIG),
+                "exit code {code:?} for {tables:?}:\n{said}"
+            );
             let last = tables.lines().last().unwrap_or_default();
             ensure!(said.contains(last), "the line {last:?} is not shown:\n{said}");
             ensure!(said.contains('^'), "nothing points at the place:\n{said}");
@@ -193,7 +213,11 @@ fn a_bad_configuration_starts_nothing() {
 fn a_port_in_use_is_named() {
     story("port_in_use", Turn::Beside, async |stage| {
         let ports = Ports::free();
-        for (listener, port) in [("http", ports.http), ("rtmp", ports.rtmp), ("metrics", ports.metrics)] {
+        for (listener, port) in [
+            ("http", ports.http),
+            ("rtmp", ports.rtmp),
+            ("metrics", ports.metrics),
+        ] {
             let held = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
             let origin = Origin::prepare(stage, &format!("origin-{listener}"), ports)?;
             says_in_use(&origin, listener, port).await?;
@@ -208,7 +232,10 @@ fn a_port_in_use_is_named() {
 async fn says_in_use(origin: &Origin, listener: &str, port: u16) -> Result<()> {
     let (code, said) = origin.refuses_to_start().await?;
     ensure!(code.is_some_and(|code| code != 0), "exit code {code:?}");
-    ensure!(said.contains(&port.to_string()), "port {port} is not named:\n{said}");
+    ensure!(
+        said.contains(&port.to_string()),
+        "port {port} is not named:\n{said}"
+    );
     ensure!(said.contains(listener), "{listener} is not named:\n{said}");
     Ok(())
 }
@@ -223,7 +250,10 @@ fn a_bad_token_is_said_in_a_sentence() {
             let edge = edge_with_token(stage, &format!("edge-{number}"), Ports::free(), token)?;
             let (code, said) = edge.refuses_to_start().await?;
             ensure!(code.is_some_and(|code| code != 0), "exit code {code:?}");
-            ensure!(said.contains("join token"), "no sentence about the token:\n{said}");
+            ensure!(
+                said.contains("join token"),
+                "no sentence about the token:\n{said}"
+            );
         }
         Ok(())
     });
@@ -247,7 +277,9 @@ fn a_token_that_expired_or_is_used_up_is_said_and_counted() {
         let refused = until("the refusals to be counted", async || {
             let metrics = origin.metrics().await.ok()?;
             let refused = ["expired", "used_up"].map(|outcome| {
-                metrics.sum_where("relay_edge_joins_total", &format!("outcome=\"{outcome}\"")).unwrap_or(0.0)
+                metrics
+                    .sum_where("relay_edge_joins_total", &format!("outcome=\"{outcome}\""))
+                    .unwrap_or(0.0)
             });
             (refused[0] >= 1.0 && refused[1] >= 1.0).then_some(())
         });
@@ -283,7 +315,11 @@ fn blocked_udp_is_named_within_ten_seconds() {
             (answer.head.status == 503 && answer.text().contains("UDP")).then_some(())
         });
         named.await?;
-        ensure!(start.elapsed() < Duration::from_secs(10).min(PATIENCE), "only after {:?}", start.elapsed());
+        ensure!(
+            start.elapsed() < Duration::from_secs(10).min(PATIENCE),
+            "only after {:?}",
+            start.elapsed()
+        );
         Ok(())
     });
 }

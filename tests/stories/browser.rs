@@ -30,8 +30,10 @@ fn chromium_plays_the_page() {
 
         let calibration = Calibration::start();
         let mut node = program("node")?;
-        node.arg(workspace_dir().join("tests/browser/watch.mjs")).arg(node_modules()?);
-        node.arg(program("chromium")?.get_program()).arg(cluster.edge.page(STREAM));
+        node.arg(workspace_dir().join("tests/browser/watch.mjs"))
+            .arg(node_modules()?);
+        node.arg(program("chromium")?.get_program())
+            .arg(cluster.edge.page(STREAM));
         node.arg(SECONDS.to_string()).arg(&screenshot);
         let said = output_of(&mut node).await?;
         let lateness = calibration.finish();
@@ -39,10 +41,19 @@ fn chromium_plays_the_page() {
         let seen: Value = serde_json::from_str(&said).with_context(|| said.clone())?;
         let figure = |pointer: &str| seen.pointer(pointer).and_then(Value::as_f64);
         ensure!(seen["error"].is_null(), "the picture broke: {seen}");
-        ensure!(seen["complaints"] == serde_json::json!([]), "the page complains: {seen}");
+        ensure!(
+            seen["complaints"] == serde_json::json!([]),
+            "the page complains: {seen}"
+        );
         ensure!(figure("/stats/mediaErrors") == Some(0.0), "media errors: {seen}");
-        ensure!(seen["muted"] == true, "a page that starts by itself is muted: {seen}");
-        ensure!(figure("/width").is_some_and(|width| width > 0.0), "no picture: {seen}");
+        ensure!(
+            seen["muted"] == true,
+            "a page that starts by itself is muted: {seen}"
+        );
+        ensure!(
+            figure("/width").is_some_and(|width| width > 0.0),
+            "no picture: {seen}"
+        );
 
         let latency = figure("/stats/latency").with_context(|| format!("no latency in {seen}"))?;
         let frames = figure("/frames").unwrap_or_default();

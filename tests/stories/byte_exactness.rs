@@ -37,8 +37,15 @@ fn two_hundred_viewers_half_of_them_late() {
         crowd.missed_nothing()?;
         for report in crowd.reports() {
             ensure!(report.script > 0, "no script message in {} others", report.media);
-            ensure!(report.audio > 0 && report.video > 0, "a track is missing: {report:?}");
-            ensure!(report.promised.is_none_or(|both| both == (true, true)), "promised {:?}", report.promised);
+            ensure!(
+                report.audio > 0 && report.video > 0,
+                "a track is missing: {report:?}"
+            );
+            ensure!(
+                report.promised.is_none_or(|both| both == (true, true)),
+                "promised {:?}",
+                report.promised
+            );
         }
         encoder.finish().await
     });

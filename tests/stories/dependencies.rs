@@ -14,10 +14,15 @@ fn no_banned_crate_and_no_strange_licence() {
         let lists: toml::Value = toml::from_str(&lists)?;
         let allowed = texts(&lists["licenses"]["allow"])?;
         let banned = lists["bans"]["deny"].as_array().context("a list of bans")?;
-        let banned: Vec<Ban> = banned.iter().map(|entry| Ban::parse(&entry["crate"])).collect::<Result<_>>()?;
+        let banned: Vec<Ban> = banned
+            .iter()
+            .map(|entry| Ban::parse(&entry["crate"]))
+            .collect::<Result<_>>()?;
 
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["metadata", "--format-version=1", "--locked"]).current_dir(workspace_dir());
+        cargo
+            .args(["metadata", "--format-version=1", "--locked"])
+            .current_dir(workspace_dir());
         let metadata: Value = serde_json::from_str(&output_of(&mut cargo).await?)?;
         let packages = metadata["packages"].as_array().context("a list of packages")?;
         ensure!(packages.len() > 50, "only {} packages", packages.len());
@@ -64,18 +69,26 @@ impl Ban {
 }
 
 fn numbers(version: &str) -> Vec<u64> {
-    version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    version
+        .split(['.', '-', '+'])
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
 
 fn texts(list: &toml::Value) -> Result<Vec<&str>> {
     let list = list.as_array().context("a list")?;
-    list.iter().map(|entry| entry.as_str().context("a text")).collect()
+    list.iter()
+        .map(|entry| entry.as_str().context("a text"))
+        .collect()
 }
 
 /// Whether an SPDX expression can be met with the allowed licences. Old packages write `/` for `OR`; `OR` binds
 /// weaker than `AND`.
 fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
-    let tokens = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let tokens = expression
+        .replace('/', " OR ")
+        .replace('(', " ( ")
+        .replace(')', " ) ");
     let tokens: Vec<&str> = tokens.split_whitespace().collect();
     let mut rest = tokens.as_slice();
     any(&mut rest, allowed) == Some(true) && rest.is_empty()

@@ -88,7 +88,9 @@ async fn heals(stage: &Stage, fault: impl AsyncFnOnce(&mut Link) -> Result<()>) 
     let healed = Instant::now();
     let missed = ledger.len() - before;
     let came = move |last: Option<Instant>| last.is_some_and(|last| last > healed);
-    crowd.until("the first tag after the heal", |report| came(report.last)).await?;
+    crowd
+        .until("the first tag after the heal", |report| came(report.last))
+        .await?;
     let waited = healed.elapsed();
     let figure = format!("first tag {} ms after the heal", waited.as_millis());
     calibration.finish().judge(stage.name(), &figure, waited < SOON);

@@ -32,8 +32,14 @@ fn ffmpeg_and_rtmpdump_at_the_second_tier() {
         let found = ffprobe(&http).await?;
         let codecs: Vec<_> = found["streams"].as_array().into_iter().flatten().collect();
         ensure!(codecs.len() == 2, "ffprobe sees {found}");
-        ensure!(codecs.iter().any(|stream| stream["codec_name"] == "h264"), "no H.264 in {found}");
-        ensure!(codecs.iter().any(|stream| stream["codec_name"] == "aac"), "no AAC in {found}");
+        ensure!(
+            codecs.iter().any(|stream| stream["codec_name"] == "h264"),
+            "no H.264 in {found}"
+        );
+        ensure!(
+            codecs.iter().any(|stream| stream["codec_name"] == "aac"),
+            "no AAC in {found}"
+        );
         Ok(())
     });
 }
@@ -47,7 +53,10 @@ async fn rtmpdump_records(stage: &Stage, url: &str) -> Result<()> {
     let recorded = until("rtmpdump to record enough", async || {
         let mut reader = Reader::default();
         reader.push(&std::fs::read(&file).ok()?).ok()?;
-        let videos = reader.take_messages().into_iter().filter(|m| m.kind == TagKind::Video);
+        let videos = reader
+            .take_messages()
+            .into_iter()
+            .filter(|m| m.kind == TagKind::Video);
         let times: Vec<u32> = videos.map(|m| m.time).collect();
         (times.last()? - times.first()? >= SECONDS * 1000).then_some(())
     });

@@ -46,7 +46,9 @@ fn from_publish_to_the_first_tier() {
             millis(99.9)
         );
         let good = crowd.delay(99.0, start) < AIM;
-        calibration.finish().judge("latency from publish to the first tier", &figure, good);
+        calibration
+            .finish()
+            .judge("latency from publish to the first tier", &figure, good);
         crowd.missed_nothing()
     });
 }

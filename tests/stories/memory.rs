@@ -41,8 +41,14 @@ fn a_thousand_viewers_a_tenth_of_them_stalled() {
         let mut drinkers: Vec<Drinker> = Vec::new();
         let mut idlers = Vec::new();
         for number in 0..1000 {
-            let url = if number % 2 == 0 { edge.flv(STREAM) } else { edge.rtmp(STREAM) };
-            let viewer = Idler::watch(&url).await.with_context(|| format!("viewer {number}"))?;
+            let url = if number % 2 == 0 {
+                edge.flv(STREAM)
+            } else {
+                edge.rtmp(STREAM)
+            };
+            let viewer = Idler::watch(&url)
+                .await
+                .with_context(|| format!("viewer {number}"))?;
             match number % 10 {
                 0 => idlers.push(viewer),
                 _ => drinkers.push(viewer.drink()),
@@ -51,10 +57,21 @@ fn a_thousand_viewers_a_tenth_of_them_stalled() {
         let peak = peak_while(&edge, encoder.sends(2 * GOP)).await?;
         let connected = drinkers.iter().filter(|drinker| drinker.is_connected()).count();
 
-        println!("memory of an edge with 1,000 viewers of 8 Mbit/s: {:.1} MB at most", peak as f64 / 1e6);
+        println!(
+            "memory of an edge with 1,000 viewers of 8 Mbit/s: {:.1} MB at most",
+            peak as f64 / 1e6
+        );
         ensure!(peak <= BOUND, "{peak} bytes");
-        ensure!(connected == drinkers.len(), "{connected} of {} are connected", drinkers.len());
-        ensure!(origin.memory()?.total() <= BOUND, "the origin holds {:?}", origin.memory()?);
+        ensure!(
+            connected == drinkers.len(),
+            "{connected} of {} are connected",
+            drinkers.len()
+        );
+        ensure!(
+            origin.memory()?.total() <= BOUND,
+            "the origin holds {:?}",
+            origin.memory()?
+        );
         Ok(())
     });
 }

@@ -34,7 +34,10 @@ fn the_page_is_good_and_true() {
         }
         let (_, key) = url.split_once("?key=").context("a key")?;
         for node in [&cluster.origin, &cluster.edge, &cluster.deep] {
-            ensure!(get(&node.url_of_metrics("healthz")).await?.head.status == 200, "not healthy");
+            ensure!(
+                get(&node.url_of_metrics("healthz")).await?.head.status == 200,
+                "not healthy"
+            );
             let metrics = node.metrics().await?;
             promtool_passes(&metrics).await?;
             ensure!(!metrics.text().contains(key), "the key is on the page");
@@ -42,14 +45,31 @@ fn the_page_is_good_and_true() {
             let strange = metrics.samples().find(|(name, ..)| !is_ours(name));
             ensure!(strange.is_none(), "{strange:?}");
         }
-        let egress = cluster.edge.metrics().await?.sum("relay_egress_bytes_total").unwrap_or_default();
-        let received: u64 = viewers.iter().map(|viewer| viewer.ask(|report| report.bytes)).sum();
-        ensure!(egress >= received as f64, "{egress} bytes counted, {received} received");
-        cluster.edge.metric("relay_viewers", |viewers| viewers == 2.0).await?;
+        let egress = cluster
+            .edge
+            .metrics()
+            .await?
+            .sum("relay_egress_bytes_total")
+            .unwrap_or_default();
+        let received: u64 = viewers
+            .iter()
+            .map(|viewer| viewer.ask(|report| report.bytes))
+            .sum();
+        ensure!(
+            egress >= received as f64,
+            "{egress} bytes counted, {received} received"
+        );
+        cluster
+            .edge
+            .metric("relay_viewers", |viewers| viewers == 2.0)
+            .await?;
 
         // Children are no viewers, and those who left are none any more (R76).
         drop(viewers);
-        cluster.edge.metric("relay_viewers", |viewers| viewers == 0.0).await?;
+        cluster
+            .edge
+            .metric("relay_viewers", |viewers| viewers == 0.0)
+            .await?;
         Ok(())
     });
 }
@@ -60,7 +80,11 @@ fn only_three_pages_on_the_listener() {
         let cluster = Cluster::start(stage).await?;
         for page in ["", "streams", "api/streams", "api/tokens", "metrics/x"] {
             let answer = get(&cluster.origin.url_of_metrics(page)).await?;
-            ensure!(answer.head.status == 404, "/{page} answers {}", answer.head.status);
+            ensure!(
+                answer.head.status == 404,
+                "/{page} answers {}",
+                answer.head.status
+            );
         }
         Ok(())
     });
@@ -89,7 +113,10 @@ fn is_ours(name: &str) -> bool {
 async fn promtool_passes(metrics: &Metrics) -> Result<()> {
     let mut promtool = tokio::process::Command::from(program("promtool")?);
     promtool.args(["check", "metrics"]);
-    promtool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    promtool
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut promtool = promtool.spawn()?;
     let mut pipe = promtool.stdin.take().context("standard input is piped")?;
     pipe.write_all(metrics.text().as_bytes()).await?;

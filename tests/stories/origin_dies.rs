@@ -37,13 +37,22 @@ fn its_streams_forgotten_and_its_clock_an_hour_back() {
     });
 }
 
-async fn viewers_survive(stage: &Stage, comes_back: impl AsyncFnOnce(&mut Cluster) -> Result<()>) -> Result<()> {
+async fn viewers_survive(
+    stage: &Stage,
+    comes_back: impl AsyncFnOnce(&mut Cluster) -> Result<()>,
+) -> Result<()> {
     let mut cluster = Cluster::start(stage).await?;
     let ledger = Ledger::default();
     let filmed = cluster.origin.publish_url(FILMED).await?;
     let _ffmpeg = FfmpegPublisher::persist(stage, &filmed)?;
     let written = cluster.origin.publish_url(WRITTEN).await?;
-    let footage = |seed| Synthetic { seed, ..Synthetic::default() }.play();
+    let footage = |seed| {
+        Synthetic {
+            seed,
+            ..Synthetic::default()
+        }
+        .play()
+    };
     let _encoder = Encoder::persist(&written, footage, &ledger);
     let mut viewers = Vec::new();
     for node in [&cluster.edge, &cluster.deep] {
@@ -62,7 +71,9 @@ async fn viewers_survive(stage: &Stage, comes_back: impl AsyncFnOnce(&mut Cluste
 
     for viewer in &mut viewers {
         let keyframes = viewer.ask(|report| report.keyframes);
-        viewer.until("pictures again", |report| report.keyframes > keyframes).await?;
+        viewer
+            .until("pictures again", |report| report.keyframes > keyframes)
+            .await?;
         viewer.gets(200).await?;
         viewer.is_content()?;
         viewer.ask(goes_on_at_a_keyframe)?;
@@ -73,8 +84,15 @@ async fn viewers_survive(stage: &Stage, comes_back: impl AsyncFnOnce(&mut Cluste
 /// Whoever has a ledger knows where it went on: once, at a keyframe of the new session.
 fn goes_on_at_a_keyframe(report: &Report) -> Result<()> {
     for jump in &report.jumps {
-        ensure!(jump.on_start && jump.new_session, "went on in the middle: {jump:?}");
+        ensure!(
+            jump.on_start && jump.new_session,
+            "went on in the middle: {jump:?}"
+        );
     }
-    ensure!(report.jumps.len() <= 1, "went on more than once: {:?}", report.jumps);
+    ensure!(
+        report.jumps.len() <= 1,
+        "went on more than once: {:?}",
+        report.jumps
+    );
     Ok(())
 }

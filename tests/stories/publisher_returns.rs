@@ -32,17 +32,25 @@ fn two_hundred_viewers_stay_connected() {
         encoder.kill().await?;
         // Not a wait for an event: to be away for so long is the story.
         tokio::time::sleep(AWAY).await;
-        let again = Synthetic { seed: 2, ..Synthetic::default() };
+        let again = Synthetic {
+            seed: 2,
+            ..Synthetic::default()
+        };
         let _encoder = Encoder::publish(&url, again.play(), &ledger).await?;
 
-        crowd.until("the new session", |report| !report.jumps.is_empty()).await?;
+        crowd
+            .until("the new session", |report| !report.jumps.is_empty())
+            .await?;
         crowd.get(200).await?;
         crowd.is_content()?;
         for report in crowd.reports() {
             let [jump] = report.jumps.as_slice() else {
                 anyhow::bail!("not one jump but {:?}", report.jumps);
             };
-            ensure!(jump.on_start && jump.new_session, "went on in the middle: {jump:?}");
+            ensure!(
+                jump.on_start && jump.new_session,
+                "went on in the middle: {jump:?}"
+            );
         }
         Ok(())
     });

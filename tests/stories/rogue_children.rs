@@ -8,7 +8,9 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint};
 use rcgen::{CertificateParams, KeyPair};
 use relay_core::clock::{Clock, Now};
-use relay_core::tls::{Credentials, EdgeRequest, LINK_ALPN, NodeKey, ORIGIN_NAME, PoolCa, PoolRoot, link_client, provider};
+use relay_core::tls::{
+    Credentials, EdgeRequest, LINK_ALPN, NodeKey, ORIGIN_NAME, PoolCa, PoolRoot, link_client, provider,
+};
 use relay_tests::cluster::Origin;
 use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
@@ -38,7 +40,8 @@ fn without_a_certificate() {
 fn with_a_self_signed_certificate() {
     turned_away("rogue_self_signed", |root, _| {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec!["edge.relay.internal".to_owned()])?.self_signed(&key)?;
+        let certificate =
+            CertificateParams::new(vec!["edge.relay.internal".to_owned()])?.self_signed(&key)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -122,7 +125,10 @@ async fn gets_nothing(connection: &Connection) -> Result<()> {
     within("the origin to end the link", media).await??;
     let end = connection.closed().await;
     ensure!(
-        matches!(end, quinn::ConnectionError::ApplicationClosed(_) | quinn::ConnectionError::ConnectionClosed(_)),
+        matches!(
+            end,
+            quinn::ConnectionError::ApplicationClosed(_) | quinn::ConnectionError::ConnectionClosed(_)
+        ),
         "the link ended without a reason: {end}"
     );
     Ok(())

@@ -67,9 +67,14 @@ fn one_of_a_hundred_never_reads() {
             before.as_secs_f64() * 1e3,
             after.as_secs_f64() * 1e3
         );
-        calibration.finish().judge("stalled viewer", &figure, after <= before + WORSE);
+        calibration
+            .finish()
+            .judge("stalled viewer", &figure, after <= before + WORSE);
         crowd.missed_nothing()?;
-        ensure!(peak <= memory + MEMORY, "memory grew from {memory} to {peak} bytes");
+        ensure!(
+            peak <= memory + MEMORY,
+            "memory grew from {memory} to {peak} bytes"
+        );
         Ok(())
     });
 }

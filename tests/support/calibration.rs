@@ -49,7 +49,11 @@ impl Calibration {
     /// Ends the sleeper and says how late the machine was.
     pub fn finish(mut self) -> Lateness {
         self.done.store(true, Ordering::Relaxed);
-        let mut late = self.sleeper.take().and_then(|sleeper| sleeper.join().ok()).unwrap_or_default();
+        let mut late = self
+            .sleeper
+            .take()
+            .and_then(|sleeper| sleeper.join().ok())
+            .unwrap_or_default();
         late.sort_unstable();
         Lateness {
             p99: percentile(&late, 99.0),
@@ -70,7 +74,10 @@ impl Lateness {
     /// # Panics
     /// When the figure is out of bounds although the machine was on time: that is how a test says so.
     pub fn judge(self, what: &str, figure: &str, good: bool) {
-        let machine = format!("a mere sleeper's p99 was {:.1} ms late", self.p99.as_secs_f64() * 1e3);
+        let machine = format!(
+            "a mere sleeper's p99 was {:.1} ms late",
+            self.p99.as_secs_f64() * 1e3
+        );
         if self.p99 > LATE {
             println!("{what}: {figure} (not judged: {machine})");
             return;

@@ -216,7 +216,10 @@ impl Checker {
         if let Some(before) = track.replace(time)
             && time < before
         {
-            self.fault(format!("{:?} time went back from {before} to {time}", message.kind));
+            self.fault(format!(
+                "{:?} time went back from {before} to {time}",
+                message.kind
+            ));
         }
         time
     }
@@ -240,7 +243,9 @@ impl Checker {
             self.check_headers(message.kind, &entry.headers);
             self.check_offset(time - i64::from(entry.time), entry.session);
             if self.places.len() == 1 && self.report.delays.len() < DELAYS_KEPT {
-                self.report.delays.push((now, now.saturating_duration_since(entry.sent)));
+                self.report
+                    .delays
+                    .push((now, now.saturating_duration_since(entry.sent)));
             }
         }
     }
@@ -337,7 +342,10 @@ mod tests {
     }
 
     fn second_keyframe(messages: &[Message]) -> usize {
-        let mut keys = messages.iter().enumerate().filter(|(_, m)| m.role() == Role::Keyframe);
+        let mut keys = messages
+            .iter()
+            .enumerate()
+            .filter(|(_, m)| m.role() == Role::Keyframe);
         keys.nth(1).expect("there are several keyframes").0
     }
 

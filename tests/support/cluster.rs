@@ -173,7 +173,9 @@ impl Node {
     /// # Errors
     /// When it is down.
     pub fn process(&mut self) -> Result<&mut Process> {
-        self.process.as_mut().with_context(|| format!("{} is down", self.name))
+        self.process
+            .as_mut()
+            .with_context(|| format!("{} is down", self.name))
     }
 
     /// What its present process printed.
@@ -181,7 +183,10 @@ impl Node {
     /// # Errors
     /// When it is down.
     pub fn log(&self) -> Result<&Arc<Log>> {
-        let process = self.process.as_ref().with_context(|| format!("{} is down", self.name))?;
+        let process = self
+            .process
+            .as_ref()
+            .with_context(|| format!("{} is down", self.name))?;
         Ok(process.log())
     }
 
@@ -190,7 +195,10 @@ impl Node {
     /// # Errors
     /// When it is down.
     pub fn pid(&self) -> Result<u32> {
-        let process = self.process.as_ref().with_context(|| format!("{} is down", self.name))?;
+        let process = self
+            .process
+            .as_ref()
+            .with_context(|| format!("{} is down", self.name))?;
         Ok(process.pid())
     }
 
@@ -351,8 +359,14 @@ impl Origin {
     /// When the origin's own verb does not tell it.
     pub async fn publish_url(&self, stream: &str) -> Result<String> {
         let said = self.verb_says(&["publish-url", stream]).await?;
-        let url = said.lines().rev().find(|line| line.contains("rtmp://")).unwrap_or_default();
-        let start = url.find("rtmp://").with_context(|| format!("publish-url says {said:?}"))?;
+        let url = said
+            .lines()
+            .rev()
+            .find(|line| line.contains("rtmp://"))
+            .unwrap_or_default();
+        let start = url
+            .find("rtmp://")
+            .with_context(|| format!("publish-url says {said:?}"))?;
         let url = url[start..].trim();
         let (_, key) = url.split_once("?key=").context("a publish URL has a key")?;
         self.stage.keep_secret(key);
@@ -372,7 +386,9 @@ impl Origin {
     /// # Errors
     /// When the origin's own verb does not make one.
     pub async fn token_with(&self, ttl: &str, uses: u32) -> Result<String> {
-        let said = self.verb_says(&["token", "create", "--ttl", ttl, "--uses", &uses.to_string()]).await?;
+        let said = self
+            .verb_says(&["token", "create", "--ttl", ttl, "--uses", &uses.to_string()])
+            .await?;
         let token = said.lines().rev().find(|line| !line.trim().is_empty());
         let token = token.context("token create prints a token")?.trim().to_owned();
         self.stage.keep_secret(&token);
@@ -398,7 +414,8 @@ impl Origin {
     /// When it runs, or the files cannot be removed.
     pub fn forget_streams(&self) -> Result<()> {
         ensure!(self.node.process.is_none(), "{} still runs", self.node.name);
-        std::fs::remove_dir_all(self.node.state_dir().join("streams")).context("removing what it knows of streams")
+        std::fs::remove_dir_all(self.node.state_dir().join("streams"))
+            .context("removing what it knows of streams")
     }
 
     /// What a verb of the program prints.
@@ -407,7 +424,10 @@ impl Origin {
     /// When it fails.
     pub async fn verb_says(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.node.command()?;
-        command.args(arguments).arg("--config").arg(self.node.config_path());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.node.config_path());
         output_of(&mut command).await
     }
 
@@ -492,6 +512,9 @@ impl Cluster {
 /// When it is not there.
 pub fn is_private(path: &Path) -> Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode();
+    let mode = std::fs::metadata(path)
+        .with_context(|| path.display().to_string())?
+        .permissions()
+        .mode();
     Ok(mode & 0o077 == 0)
 }

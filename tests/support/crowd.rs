@@ -43,7 +43,10 @@ impl Crowd {
     /// When one's is not within the limit, or its connection ended.
     pub async fn until(&mut self, what: &str, wished: impl Fn(&Report) -> bool) -> Result<()> {
         for (number, viewer) in self.viewers.iter_mut().enumerate() {
-            viewer.until(what, &wished).await.with_context(|| format!("viewer {number}"))?;
+            viewer
+                .until(what, &wished)
+                .await
+                .with_context(|| format!("viewer {number}"))?;
         }
         Ok(())
     }
@@ -53,7 +56,11 @@ impl Crowd {
     /// # Errors
     /// When one does not.
     pub async fn get(&mut self, more: usize) -> Result<()> {
-        let goals: Vec<usize> = self.viewers.iter().map(|viewer| viewer.ask(|report| report.media) + more).collect();
+        let goals: Vec<usize> = self
+            .viewers
+            .iter()
+            .map(|viewer| viewer.ask(|report| report.media) + more)
+            .collect();
         for (number, (viewer, goal)) in self.viewers.iter_mut().zip(goals).enumerate() {
             let what = format!("{more} more messages");
             viewer

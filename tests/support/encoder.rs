@@ -106,7 +106,9 @@ impl Encoder {
     pub async fn sends(&mut self, more: usize) -> Result<()> {
         let goal = self.sent() + more;
         let event = self.sent.wait_for(|sent| *sent >= goal);
-        within("the encoder to send more", event).await?.context("the encoder ended")?;
+        within("the encoder to send more", event)
+            .await?
+            .context("the encoder ended")?;
         Ok(())
     }
 

@@ -91,7 +91,13 @@ impl Synthetic {
             messages.push(body(TagKind::Audio, time, b"\xaf\x01", 240, random));
         }
         if self.captions && tick % 50 == 25 {
-            messages.push(body(TagKind::Script, time, b"\x02\0\x0aonTextData\x02\0\x40", 64, random));
+            messages.push(body(
+                TagKind::Script,
+                time,
+                b"\x02\0\x0aonTextData\x02\0\x40",
+                64,
+                random,
+            ));
         }
         messages
     }
@@ -109,9 +115,19 @@ impl Synthetic {
 /// When the clip is not there or is not what it should be.
 pub fn clip() -> Result<Footage> {
     let messages = clip_once()?;
-    let opening = messages.iter().filter(|m| is_opening(m)).cloned().collect::<Vec<_>>();
-    let rest = messages.into_iter().filter(|m| !is_opening(m)).collect::<Vec<_>>();
-    ensure!(rest.iter().any(|m| m.role() == Role::Keyframe), "the clip has no keyframe");
+    let opening = messages
+        .iter()
+        .filter(|m| is_opening(m))
+        .cloned()
+        .collect::<Vec<_>>();
+    let rest = messages
+        .into_iter()
+        .filter(|m| !is_opening(m))
+        .collect::<Vec<_>>();
+    ensure!(
+        rest.iter().any(|m| m.role() == Role::Keyframe),
+        "the clip has no keyframe"
+    );
     let looped = (0u32..).flat_map(move |turn| {
         let shifted = |m: &Message| Message {
             time: m.time + turn * CLIP_PERIOD_MS,
@@ -194,7 +210,10 @@ mod tests {
     #[test]
     fn the_same_seed_plays_the_same() {
         let play = |seed| -> Vec<Message> {
-            let synthetic = Synthetic { seed, ..Synthetic::default() };
+            let synthetic = Synthetic {
+                seed,
+                ..Synthetic::default()
+            };
             synthetic.play().take(200).collect()
         };
         assert_eq!(play(7), play(7));

@@ -27,7 +27,10 @@ pub struct Head {
 impl Head {
     /// A header's value; names are compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -45,10 +48,15 @@ impl Head {
         let mut lines = head.split("\r\n");
         let mut status_line = lines.next().unwrap_or_default().splitn(3, ' ');
         let version = status_line.next().unwrap_or_default().to_owned();
-        ensure!(version.starts_with("HTTP/1."), "an answer that begins with {version:?}");
+        ensure!(
+            version.starts_with("HTTP/1."),
+            "an answer that begins with {version:?}"
+        );
         let status = status_line.next().unwrap_or_default();
         let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':').with_context(|| format!("header line {line:?}"))?;
+            let (name, value) = line
+                .split_once(':')
+                .with_context(|| format!("header line {line:?}"))?;
             Ok((name.trim().to_owned(), value.trim().to_owned()))
         });
         Ok(Some(Self {
@@ -115,7 +123,9 @@ pub async fn ask(method: &str, url: &str, lines: &str) -> Result<Answer> {
 /// # Errors
 /// When it is no such URL.
 pub fn split_url(url: &str) -> Result<(&str, &str)> {
-    let rest = url.strip_prefix("http://").with_context(|| format!("{url} is no http URL"))?;
+    let rest = url
+        .strip_prefix("http://")
+        .with_context(|| format!("{url} is no http URL"))?;
     let slash = rest.find('/').with_context(|| format!("{url} has no path"))?;
     Ok(rest.split_at(slash))
 }
@@ -183,7 +193,12 @@ impl Dechunker {
     }
 
     fn take_size(&mut self) -> Result<Option<usize>> {
-        let Some(end) = self.buffer.windows(2).take(MAX_SIZE_LINE).position(|window| window == b"\r\n") else {
+        let Some(end) = self
+            .buffer
+            .windows(2)
+            .take(MAX_SIZE_LINE)
+            .position(|window| window == b"\r\n")
+        else {
             ensure!(self.buffer.len() <= MAX_SIZE_LINE, "a chunk size without an end");
             return Ok(None);
         };

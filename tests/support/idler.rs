@@ -40,7 +40,10 @@ impl Idler {
         let socket = if url.starts_with("rtmp://") {
             let mut connection = Connection::dial(url, Action::Play).await?;
             connection.started().await?;
-            while !matches!(connection.next_event().await?.context("closed at once")?, Event::Tag { .. }) {}
+            while !matches!(
+                connection.next_event().await?.context("closed at once")?,
+                Event::Tag { .. }
+            ) {}
             connection.into_socket()
         } else {
             let (host, path) = split_url(url)?;
@@ -48,10 +51,16 @@ impl Idler {
             let socket = TcpSocket::new_v4()?;
             socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
             let mut socket = socket.connect(address).await?;
-            socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
+            socket
+                .write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+                .await?;
             let mut start = [0; 12];
             socket.read_exact(&mut start).await?;
-            ensure!(&start == b"HTTP/1.1 200", "answered {}", String::from_utf8_lossy(&start));
+            ensure!(
+                &start == b"HTTP/1.1 200",
+                "answered {}",
+                String::from_utf8_lossy(&start)
+            );
             socket
         };
         Ok(Self { socket })
@@ -89,7 +98,11 @@ async fn drink(socket: &TcpStream) -> std::io::Result<u64> {
     let mut total = 0;
     loop {
         socket.readable().await?;
-        let gulp = || WASTE.with_borrow_mut(|waste| Ok(rustix::net::recv(socket, waste.as_mut_slice(), RecvFlags::TRUNC)?.0));
+        let gulp = || {
+            WASTE.with_borrow_mut(|waste| {
+                Ok(rustix::net::recv(socket, waste.as_mut_slice(), RecvFlags::TRUNC)?.0)
+            })
+        };
         match socket.try_io(Interest::READABLE, gulp) {
             Ok(0) => return Ok(total),
             Ok(length) => total += length as u64,

@@ -121,7 +121,10 @@ impl Ledger {
 
     /// Whether the body at a place has this hash.
     pub fn is_at(&self, place: usize, hash: &Hash) -> bool {
-        self.read().entries.get(place).is_some_and(|entry| entry.hash == *hash)
+        self.read()
+            .entries
+            .get(place)
+            .is_some_and(|entry| entry.hash == *hash)
     }
 
     /// The newest metadata's hash.
@@ -130,10 +133,14 @@ impl Ledger {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Book> {
-        self.book.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.book
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Book> {
-        self.book.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.book
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -107,10 +107,7 @@ impl Link {
     /// Shuts the socket, and with it every connection that went over it: after [`Self::reopen`] only new ones pass, as
     /// behind a firewall that was started anew.
     pub async fn shut(&mut self) {
-        let mut weather = lock(&self.weather);
-        let known = std::mem::take(&mut weather.known);
-        weather.dead.extend(known);
-        drop(weather);
+        lock(&self.weather).condemn();
         if let Some(carrier) = self.carrier.take() {
             carrier.close().await;
         }
@@ -194,7 +191,12 @@ async fn open_way(parent: SocketAddr) -> std::io::Result<Arc<UdpSocket>> {
     Ok(Arc::new(way))
 }
 
-async fn carry_back(way: Arc<UdpSocket>, front: Arc<UdpSocket>, child: SocketAddr, weather: Arc<Mutex<Weather>>) {
+async fn carry_back(
+    way: Arc<UdpSocket>,
+    front: Arc<UdpSocket>,
+    child: SocketAddr,
+    weather: Arc<Mutex<Weather>>,
+) {
     let mut packet = vec![0; MAX_DATAGRAM];
     loop {
         // An error is the echo of an ICMP message: the parent is not there, and may be again later.
@@ -241,6 +243,11 @@ impl Weather {
         self.passes()
     }
 
+    /// Every connection seen so far is dead from now on.
+    fn condemn(&mut self) {
+        self.dead.extend(self.known.drain());
+    }
+
     fn passes(&mut self) -> Option<Duration> {
         if self.cut || self.random.below(100) < self.loss_percent {
             return None;
@@ -272,7 +279,9 @@ mod tests {
     #[tokio::test]
     async fn carries_cuts_and_forgets_connections() {
         let parent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let mut link = Link::open(free_port(), parent.local_addr().unwrap().port(), 1).await.unwrap();
+        let mut link = Link::open(free_port(), parent.local_addr().unwrap().port(), 1)
+            .await
+            .unwrap();
         let child = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         child.connect(link.address()).await.unwrap();
 

@@ -103,7 +103,10 @@ mod tests {
         assert_eq!(role(TagKind::Video, b"\xa3hvc1"), Role::Coded);
         assert_eq!(role(TagKind::Audio, b"\xaf\x00"), Role::Header);
         assert_eq!(role(TagKind::Audio, b"\xaf\x01"), Role::Coded);
-        assert_eq!(role(TagKind::Script, b"\x02\x00\x0aonMetaData\x08"), Role::MetaData);
+        assert_eq!(
+            role(TagKind::Script, b"\x02\x00\x0aonMetaData\x08"),
+            Role::MetaData
+        );
         assert_eq!(role(TagKind::Script, b"\x02\x00\x0aonTextData\x08"), Role::Script);
         assert_eq!(role(TagKind::Script, b""), Role::Script);
     }

@@ -35,7 +35,9 @@ impl Memory {
             let path = entry?.path();
             memory.descriptors += 1;
             // A descriptor that was closed since the listing counts for nothing.
-            let Ok(target) = std::fs::read_link(&path) else { continue };
+            let Ok(target) = std::fs::read_link(&path) else {
+                continue;
+            };
             if !target.to_string_lossy().starts_with("/memfd:") {
                 continue;
             }

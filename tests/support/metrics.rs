@@ -43,11 +43,14 @@ impl Metrics {
 
     /// Each sample as (name, labels, value).
     pub fn samples(&self) -> impl Iterator<Item = (&str, &str, f64)> {
-        self.text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-            Some((name, labels.trim_end_matches('}'), value.parse().ok()?))
-        })
+        self.text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| {
+                let (series, value) = line.rsplit_once(' ')?;
+                let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+                Some((name, labels.trim_end_matches('}'), value.parse().ok()?))
+            })
     }
 }
 

@@ -87,7 +87,10 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(stage: &Stage, name: &str, command: &mut Command) -> Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let program = command.get_program().to_owned();
         let mut child = command
             .spawn()
@@ -149,9 +152,11 @@ impl Process {
     /// When it does not end within the limit.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         let name = self.log.name.clone();
-        until(format_args!("{name} to end"), async || self.child.try_wait().transpose())
-            .await?
-            .with_context(|| format!("waiting for {name}"))
+        until(format_args!("{name} to end"), async || {
+            self.child.try_wait().transpose()
+        })
+        .await?
+        .with_context(|| format!("waiting for {name}"))
     }
 
     /// Waits for its end, which must be a success.
@@ -207,9 +212,12 @@ impl Drop for Process {
 /// When it cannot be started or fails.
 pub async fn output_of(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = within(format_args!("{program} to end"), tokio::process::Command::from(take(command)).output())
-        .await?
-        .with_context(|| format!("starting {program}"))?;
+    let output = within(
+        format_args!("{program} to end"),
+        tokio::process::Command::from(take(command)).output(),
+    )
+    .await?
+    .with_context(|| format!("starting {program}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);

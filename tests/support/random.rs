@@ -13,7 +13,9 @@ impl Random {
     /// A seed from the environment variable `RELAY_TEST_SEED`, else from the clock; it is printed, so that a failure
     /// can be brought back.
     pub fn seed_for(what: &str) -> u64 {
-        let given = std::env::var("RELAY_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        let given = std::env::var("RELAY_TEST_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| {
             let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
             since.as_micros() as u64 % 1_000_000_007

@@ -87,14 +87,17 @@ impl Connection {
     /// When the connection breaks, or the server ends the publishing.
     pub async fn send(&mut self, messages: &[Message]) -> Result<()> {
         for message in messages {
-            self.session.send_tag(message.kind, message.time, &message.payload);
+            self.session
+                .send_tag(message.kind, message.time, &message.payload);
         }
         self.flush().await?;
         self.input.resize(64 * 1024, 0);
         loop {
             match self.socket.try_read(&mut self.input) {
                 Ok(0) => bail!("the server closed the connection"),
-                Ok(length) => self.session.handle_input(&self.input[..length], self.clock.now())?,
+                Ok(length) => self
+                    .session
+                    .handle_input(&self.input[..length], self.clock.now())?,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
@@ -175,6 +178,10 @@ pub async fn refusal_to_publish(url: &str) -> Result<String> {
         while let Ok(Some(_)) = connection.next_event().await {}
     });
     closed.await?;
-    ensure!(start.elapsed() < Duration::from_secs(10), "a refusal that took {:?}", start.elapsed());
+    ensure!(
+        start.elapsed() < Duration::from_secs(10),
+        "a refusal that took {:?}",
+        start.elapsed()
+    );
     Ok(code)
 }

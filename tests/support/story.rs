@@ -88,7 +88,9 @@ impl Stage {
             logs: Mutex::default(),
             secrets: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The story's name.
@@ -121,8 +123,15 @@ impl Stage {
                 if line.contains("panicked at") {
                     bail!("{} panicked: {line}", log.name());
                 }
-                if lock(&self.inner.secrets).iter().any(|secret| line.contains(secret.as_str())) {
-                    bail!("{} printed a secret, in a line of {} bytes", log.name(), line.len());
+                if lock(&self.inner.secrets)
+                    .iter()
+                    .any(|secret| line.contains(secret.as_str()))
+                {
+                    bail!(
+                        "{} printed a secret, in a line of {} bytes",
+                        log.name(),
+                        line.len()
+                    );
                 }
             }
         }
@@ -143,7 +152,9 @@ impl Stage {
     fn without_secrets(&self, line: &str) -> String {
         lock(&self.inner.secrets)
             .iter()
-            .fold(line.to_owned(), |line, secret| line.replace(secret.as_str(), "<secret>"))
+            .fold(line.to_owned(), |line, secret| {
+                line.replace(secret.as_str(), "<secret>")
+            })
     }
 }
 

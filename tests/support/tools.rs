@@ -25,7 +25,9 @@ const DECODING_SLACK_US: i64 = 100_000;
 pub fn program(name: &str) -> Result<Command> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let own = target_dir()?.join("tools/bin");
-    let found = std::env::split_paths(&folders).chain([own]).map(|folder| folder.join(name));
+    let found = std::env::split_paths(&folders)
+        .chain([own])
+        .map(|folder| folder.join(name));
     match found.into_iter().find(|path| path.is_file()) {
         Some(path) => Ok(Command::new(path)),
         None => bail!("{name} is not installed; `make tools` installs what the tests need"),
@@ -106,7 +108,9 @@ pub async fn ffmpeg_decodes(url: &str, seconds: u32, options: &[&str]) -> Result
 pub async fn ffmpeg_decodes_http10(url: &str, seconds: u32) -> Result<()> {
     let (host, path) = split_url(url)?;
     let mut socket = TcpStream::connect(host).await?;
-    socket.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    socket
+        .write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())
+        .await?;
     let mut bytes = BytesMut::new();
     let head = loop {
         ensure!(socket.read_buf(&mut bytes).await? > 0, "closed within the head");
@@ -116,7 +120,10 @@ pub async fn ffmpeg_decodes_http10(url: &str, seconds: u32) -> Result<()> {
     };
     ensure!(head.status == 200, "status {}", head.status);
     let mut ffmpeg = decoder("pipe:0", seconds, &[])?;
-    ffmpeg.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    ffmpeg
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut ffmpeg = ffmpeg.spawn()?;
     let mut pipe = ffmpeg.stdin.take().context("standard input is piped")?;
     let feed = tokio::spawn(async move {
@@ -131,7 +138,15 @@ pub async fn ffmpeg_decodes_http10(url: &str, seconds: u32) -> Result<()> {
 
 fn decoder(url: &str, seconds: u32, options: &[&str]) -> Result<tokio::process::Command> {
     let mut ffmpeg = program("ffmpeg")?;
-    ffmpeg.args(["-hide_banner", "-nostats", "-loglevel", "warning", "-xerror", "-err_detect", "explode"]);
+    ffmpeg.args([
+        "-hide_banner",
+        "-nostats",
+        "-loglevel",
+        "warning",
+        "-xerror",
+        "-err_detect",
+        "explode",
+    ]);
     ffmpeg.args(options).args(["-i", url, "-t", &seconds.to_string()]);
     ffmpeg.args(["-progress", "pipe:1", "-f", "null", "-"]);
     let mut ffmpeg = tokio::process::Command::from(ffmpeg);
@@ -142,13 +157,28 @@ fn decoder(url: &str, seconds: u32, options: &[&str]) -> Result<tokio::process::
 /// A decoder has to end well, to have decoded enough, and to have said nothing: its warnings are what tells of bad input.
 fn judge(url: &str, seconds: u32, output: &Output) -> Result<()> {
     let complaints = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "ffmpeg on {url} ended with {}: {complaints}", output.status);
-    ensure!(complaints.trim().is_empty(), "ffmpeg complains of {url}: {complaints}");
+    ensure!(
+        output.status.success(),
+        "ffmpeg on {url} ended with {}: {complaints}",
+        output.status
+    );
+    ensure!(
+        complaints.trim().is_empty(),
+        "ffmpeg complains of {url}: {complaints}"
+    );
     let progress = String::from_utf8_lossy(&output.stdout);
-    let decoded = progress.lines().rev().find_map(|line| line.strip_prefix("out_time_us="));
-    let decoded: i64 = decoded.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
+    let decoded = progress
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("out_time_us="));
+    let decoded: i64 = decoded
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default();
     let wanted = i64::from(seconds) * 1_000_000 - DECODING_SLACK_US;
-    ensure!(decoded >= wanted, "ffmpeg decoded {decoded} \u{b5}s of {url}, wanted {wanted}");
+    ensure!(
+        decoded >= wanted,
+        "ffmpeg decoded {decoded} \u{b5}s of {url}, wanted {wanted}"
+    );
     Ok(())
 }
 

@@ -102,7 +102,8 @@ impl Viewer {
     /// When they do not come.
     pub async fn gets(&mut self, more: usize) -> Result<()> {
         let target = self.ask(|report| report.media) + more;
-        self.until(&format!("{more} more messages"), |report| report.media >= target).await
+        self.until(&format!("{more} more messages"), |report| report.media >= target)
+            .await
     }
 
     /// All is well: connected since the start, nothing wrong in what came.
@@ -178,7 +179,9 @@ fn summary(report: &Report) -> String {
 
 async fn watch_http(eye: &Eye, url: &str, version: &str) -> Result<()> {
     let (host, path) = split_url(url)?;
-    let mut socket = TcpStream::connect(host).await.with_context(|| format!("dialling {host}"))?;
+    let mut socket = TcpStream::connect(host)
+        .await
+        .with_context(|| format!("dialling {host}"))?;
     let request = format!("GET {path} HTTP/{version}\r\nHost: {host}\r\n\r\n");
     socket.write_all(request.as_bytes()).await?;
     let mut bytes = BytesMut::with_capacity(64 * 1024);
@@ -214,10 +217,22 @@ async fn watch_http(eye: &Eye, url: &str, version: &str) -> Result<()> {
 /// Checks the head of a live stream; whether it is chunked.
 fn check_head(head: &Head, version: &str) -> Result<bool> {
     ensure!(head.status == 200, "status {}", head.status);
-    ensure!(head.header("content-type") == Some("video/x-flv"), "not announced as FLV: {head:?}");
-    ensure!(head.header("cache-control") == Some("no-store"), "may be cached: {head:?}");
-    ensure!(head.header("x-accel-buffering") == Some("no"), "may be buffered by a proxy: {head:?}");
-    ensure!(head.header("content-length").is_none(), "a live stream has no length: {head:?}");
+    ensure!(
+        head.header("content-type") == Some("video/x-flv"),
+        "not announced as FLV: {head:?}"
+    );
+    ensure!(
+        head.header("cache-control") == Some("no-store"),
+        "may be cached: {head:?}"
+    );
+    ensure!(
+        head.header("x-accel-buffering") == Some("no"),
+        "may be buffered by a proxy: {head:?}"
+    );
+    ensure!(
+        head.header("content-length").is_none(),
+        "a live stream has no length: {head:?}"
+    );
     let chunked = head.header("transfer-encoding") == Some("chunked");
     ensure!(chunked == (version == "1.1"), "HTTP/{version}, but {head:?}");
     Ok(chunked)

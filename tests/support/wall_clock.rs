@@ -16,7 +16,10 @@ pub async fn shifted_by(stage: &Stage, seconds: i64) -> Result<Vec<(String, Stri
     let shim: PathBuf = stage.folder().join("wall_clock.so");
     let source = workspace_dir().join("tests/support/wall_clock.c");
     let mut compile = Command::new("cc");
-    compile.args(["-O1", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source);
+    compile
+        .args(["-O1", "-shared", "-fPIC", "-o"])
+        .arg(&shim)
+        .arg(source);
     output_of(&mut compile).await?;
     Ok(vec![
         ("LD_PRELOAD".to_owned(), shim.to_string_lossy().into_owned()),
