@@ -1,1 +1,13 @@
-//! x
+//! The origin: where encoders publish, and where a pool's streams begin.
+//!
+//! - [`access`]: who may publish.
+//! - [`identity`]: the pool's authority and this origin's certificate.
+//! - [`ingest`]: how publishers become streams.
+//! - [`state`]: what outlives the process.
+//! - [`tokens`]: who may join the pool.
+
+pub mod access;
+pub mod identity;
+pub mod ingest;
+pub mod state;
+pub mod tokens;

@@ -6,6 +6,7 @@
 pub mod amf0;
 pub mod chunk;
 pub mod rtmp;
+pub mod token;
 
 /// Takes a number off the front of the data, to decide something by it.
 fn choice(data: &mut &[u8]) -> u8 {

@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use super::ack::Ack;
 use super::address::Url;
+use super::aggregate;
 use super::chunk::{self, Limits, Message, SHARED_CHUNK_SIZE, shared_csid};
 use super::command::Command;
 use super::error::RtmpError;
 use super::handshake;
+use super::media;
 use super::message::{MessageType, UserControl};
 use super::output::Output;
-use super::script;
 use crate::amf0::{self, Value};
 use crate::clock::Now;
 use crate::flv::TagKind;
@@ -209,13 +210,15 @@ impl Session {
                     .set_window(window.map_err(|_| RtmpError::CutShort(message.kind))?);
             }
             MessageType::UserControl => self.handle_user_control(UserControl::parse(&message.payload))?,
-            MessageType::Audio => self.handle_tag(TagKind::Audio, message),
-            MessageType::Video => self.handle_tag(TagKind::Video, message),
-            MessageType::Amf0Data | MessageType::Amf3Data => self.handle_tag(TagKind::Script, message),
+            MessageType::Aggregate if self.action == Action::Play => {
+                for part in aggregate::split(message)? {
+                    self.handle_media(&part);
+                }
+            }
             MessageType::Amf0Command | MessageType::Amf3Command => {
                 self.handle_command(&Command::parse(&message.payload)?);
             }
-            _ => {}
+            _ => self.handle_media(message),
         }
         Ok(())
     }
@@ -232,17 +235,13 @@ impl Session {
         Ok(())
     }
 
-    fn handle_tag(&mut self, kind: TagKind, message: &Message) {
+    fn handle_media(&mut self, message: &Message) {
         if self.action != Action::Play {
             return;
         }
-        let payload = match kind {
-            TagKind::Script => {
-                script::tag_body(message.kind, &message.payload).filter(|body| !is_notice(body))
-            }
-            TagKind::Audio | TagKind::Video => Some(message.payload.clone()),
-        };
-        if let Some(payload) = payload {
+        if let Some((kind, payload)) = media::tag(message)
+            && !(kind == TagKind::Script && is_notice(&payload))
+        {
             let time = message.time;
             self.events.push_back(Event::Tag { kind, time, payload });
         }

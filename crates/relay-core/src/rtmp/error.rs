@@ -61,6 +61,9 @@ pub enum RtmpError {
     /// A message of a type whose body is fixed is shorter than that.
     #[error("a message of type {0:?} is cut short")]
     CutShort(MessageType),
+    /// An aggregate of more messages than anyone gathers.
+    #[error("an aggregate message has too many parts")]
+    AggregateTooLarge,
     /// `createStream`, `publish` or `play` before `connect`.
     #[error("a command came before connect")]
     NotConnected,
@@ -87,6 +90,7 @@ impl RtmpError {
             Self::Chunk(ChunkError::Interrupted { .. }) => "interrupted",
             Self::Chunk(ChunkError::ControlCutShort) | Self::CutShort(_) => "cut_short",
             Self::BadCommand(_) => "bad_command",
+            Self::AggregateTooLarge => "aggregate_too_large",
             Self::NotConnected => "not_connected",
             Self::AlreadyActive => "already_active",
             Self::Flood => "flood",

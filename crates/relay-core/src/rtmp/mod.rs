@@ -19,8 +19,9 @@ pub mod message;
 pub mod server;
 
 mod ack;
+mod aggregate;
+mod media;
 mod output;
-mod script;
 
 #[cfg(test)]
 mod tests;

@@ -85,6 +85,19 @@ pub enum Step {
     End(Option<Mark>),
 }
 
+/// Whether a stream is really being sent (R46).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A publisher is sending.
+    Sending,
+    /// A publisher is there and has sent nothing for [`Patience::replace_idle_ms`].
+    Silent,
+    /// The publisher has left, and may return within the grace window.
+    Awaited,
+    /// Nobody publishes and nobody is waited for.
+    Over,
+}
+
 /// One stream's publishing.
 #[derive(Debug)]
 pub struct Publisher {
@@ -127,11 +140,13 @@ impl Publisher {
     /// # Errors
     /// Another one has it and sent something within [`Patience::replace_idle_ms`]; it is not disturbed.
     pub fn offer(&mut self, now: Now) -> Result<SessionId, Busy> {
-        if let Some(session) = &self.session {
+        if let Some(session) = self
+            .session
+            .as_ref()
+            .filter(|session| !self.is_silent(session, now))
+        {
             let silent_ms = now.mono_ms.saturating_sub(session.last_seen_ms());
-            if silent_ms < self.patience.replace_idle_ms {
-                return Err(Busy { silent_ms });
-            }
+            return Err(Busy { silent_ms });
         }
         self.sessions += 1;
         self.session = Some(Session::new(self.sessions, now));
@@ -193,6 +208,14 @@ impl Publisher {
         Ok(overtaken)
     }
 
+    /// Somebody still watches the stream, which this process has not seen published: grants the grace window, as if its
+    /// publisher had just left. Nothing changes if it is published, or waited for already.
+    pub fn expect_return(&mut self, now: Now) {
+        if self.is_over() {
+            self.vacant_since_ms = Some(now.mono_ms);
+        }
+    }
+
     /// Time has passed: a silent publisher is let go, a stream whose grace window is over ends.
     pub fn handle_time(&mut self, now: Now) {
         if self.deadline().is_none_or(|deadline| now.mono_ms < deadline) {
@@ -232,6 +255,16 @@ impl Publisher {
         self.session.is_some()
     }
 
+    /// Whether the stream is really being sent.
+    pub fn status(&self, now: Now) -> Status {
+        match (&self.session, self.vacant_since_ms) {
+            (None, None) => Status::Over,
+            (None, Some(_)) => Status::Awaited,
+            (Some(session), _) if self.is_silent(session, now) => Status::Silent,
+            (Some(_), _) => Status::Sending,
+        }
+    }
+
     /// Whether nobody publishes and nobody is waited for.
     pub const fn is_over(&self) -> bool {
         self.session.is_none() && self.vacant_since_ms.is_none()
@@ -242,9 +275,18 @@ impl Publisher {
         self.lineage.newest()
     }
 
+    /// What a restart should go on from, if an epoch has ever begun.
+    pub fn mark(&self, now: Now) -> Option<Mark> {
+        self.lineage.mark(now)
+    }
+
     /// What was changed of the publishers' times.
     pub const fn repairs(&self) -> Repairs {
         self.timeline.repairs()
+    }
+
+    fn is_silent(&self, session: &Session, now: Now) -> bool {
+        now.mono_ms.saturating_sub(session.last_seen_ms()) >= self.patience.replace_idle_ms
     }
 
     // ---- the making of tags ----

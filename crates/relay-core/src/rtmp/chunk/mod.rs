@@ -4,6 +4,7 @@
 //! memory of what was written before, so that the same bytes serve every viewer.
 
 mod header;
+mod inline;
 mod reader;
 mod writer;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::header::{Begin, Header, MAX_HEADER_BYTES};
+use super::inline::Inline;
 use super::{DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, MAX_CHUNK_STREAMS, Message};
 use crate::rtmp::error::ChunkError;
 use crate::rtmp::message::MessageType;
@@ -33,9 +34,9 @@ pub struct Reader {
     chunk_size: u32,
     state: State,
     /// The bytes of the present header so far.
-    head: Bits<MAX_HEADER_BYTES>,
+    head: Inline<MAX_HEADER_BYTES>,
     /// Bytes that were taken for an extended time and are payload: they go before the input.
-    unread: Bits<4>,
+    unread: Inline<4>,
     streams: Vec<ChunkStream>,
     /// Capacity of all unfinished bodies.
     unfinished: usize,
@@ -74,8 +75,8 @@ impl Reader {
             limits,
             chunk_size: DEFAULT_CHUNK_SIZE,
             state: State::Header,
-            head: Bits::new(),
-            unread: Bits::new(),
+            head: Inline::new(),
+            unread: Inline::new(),
             streams: Vec::new(),
             unfinished: 0,
         }
@@ -323,52 +324,5 @@ impl ChunkStream {
             stream_id: 0,
             body: Vec::new(),
         }
-    }
-}
-
-/// Up to `N` bytes in place.
-#[derive(Clone, Copy, Debug)]
-struct Bits<const N: usize> {
-    bytes: [u8; N],
-    length: usize,
-}
-
-impl<const N: usize> Bits<N> {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            length: 0,
-        }
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    const fn clear(&mut self) {
-        self.length = 0;
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
-    }
-
-    fn pop_front(&mut self) -> Option<u8> {
-        let first = *self.as_slice().first()?;
-        self.bytes.copy_within(1..self.length, 0);
-        self.length -= 1;
-        Some(first)
-    }
-
-    /// Puts `others` before what is here. Callers have proven that both fit.
-    fn push_all_front<const M: usize>(&mut self, others: &Bits<M>) {
-        self.bytes.copy_within(..self.length, others.length);
-        self.bytes[..others.length].copy_from_slice(others.as_slice());
-        self.length += others.length;
     }
 }

@@ -1,5 +1,6 @@
 //! The server's side of a connection: a publisher's or a viewer's session.
 
+mod command;
 mod event;
 mod reply;
 
@@ -8,17 +9,15 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::ack::Ack;
-use super::address::Address;
+use super::aggregate;
 use super::chunk::{self, Limits, Message};
 use super::command::Command;
 use super::error::RtmpError;
 use super::handshake;
+use super::media;
 use super::message::{MessageType, UserControl};
 use super::output::Output;
-use super::script;
-use crate::amf0::Value;
 use crate::clock::Now;
-use crate::flv::TagKind;
 use crate::wire;
 
 pub use event::Event;
@@ -255,124 +254,28 @@ impl Session {
                     self.output.user_control(UserControl::Pong(time));
                 }
             }
-            MessageType::Audio => self.handle_tag(TagKind::Audio, message),
-            MessageType::Video => self.handle_tag(TagKind::Video, message),
-            MessageType::Amf0Data | MessageType::Amf3Data => self.handle_tag(TagKind::Script, message),
+            MessageType::Aggregate if self.phase == Phase::Publishing => {
+                for part in aggregate::split(message)? {
+                    self.handle_media(&part);
+                }
+            }
             MessageType::Amf0Command | MessageType::Amf3Command => {
                 self.handle_command(&Command::parse(&message.payload)?)?;
             }
             // Acknowledgements and bandwidths concern a sender that waits for them, which we do not (R17).
-            _ => {}
+            _ => self.handle_media(message),
         }
         Ok(())
     }
 
-    fn handle_tag(&mut self, kind: TagKind, message: &Message) {
+    /// Takes what is a tag, while publishing, and passes over the rest.
+    fn handle_media(&mut self, message: &Message) {
         if self.phase != Phase::Publishing {
             return;
         }
-        let payload = match kind {
-            TagKind::Script => script::tag_body(message.kind, &message.payload),
-            TagKind::Audio | TagKind::Video => Some(message.payload.clone()),
-        };
-        if let Some(payload) = payload {
+        if let Some((kind, payload)) = media::tag(message) {
             let time = message.time;
             self.events.push_back(Event::Tag { kind, time, payload });
-        }
-    }
-
-    fn handle_command(&mut self, command: &Command) -> Result<(), RtmpError> {
-        match command.name.as_str() {
-            "connect" => self.connect(command),
-            "createStream" => {
-                self.app.as_ref().ok_or(RtmpError::NotConnected)?;
-                self.reply_result(command, reply::STREAM_ID.into());
-            }
-            "publish" => self.publish(command)?,
-            "play" => self.play(command)?,
-            "pause" | "pauseRaw" => self.pause(command),
-            "deleteStream" | "closeStream" => self.end_stream(),
-            "FCPublish" => self.reply_fc_publish(command),
-            "FCUnpublish" => {
-                self.reply_fc_unpublish(command);
-                self.end_publish();
-            }
-            "FCSubscribe" => self.reply_fc_subscribe(command),
-            "getStreamLength" => self.reply_result(command, 0.0.into()),
-            // Answers to what we never asked, and statuses: not to be answered in turn.
-            "_result" | "_error" | "onStatus" => {}
-            // releaseStream, _checkbw, and whatever else wants an answer to go on (R24).
-            _ => self.reply_result(command, Value::Undefined),
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, command: &Command) {
-        let app = command.object.get("app").and_then(Value::as_str);
-        self.app = Some(app.unwrap_or_default().to_owned());
-        self.reply_connect(command);
-    }
-
-    /// The type of publishing, if any is given, is taken as `live` whatever it says (R25).
-    fn publish(&mut self, command: &Command) -> Result<(), RtmpError> {
-        let Address {
-            app,
-            name,
-            query,
-            secret,
-        } = self.activate(command, Phase::PublishAsked)?;
-        self.events.push_back(Event::Publish {
-            app,
-            name,
-            query,
-            secret,
-        });
-        Ok(())
-    }
-
-    fn play(&mut self, command: &Command) -> Result<(), RtmpError> {
-        let Address {
-            app, name, secret, ..
-        } = self.activate(command, Phase::PlayAsked)?;
-        self.events.push_back(Event::Play { app, name, secret });
-        Ok(())
-    }
-
-    fn activate(&mut self, command: &Command, phase: Phase) -> Result<Address, RtmpError> {
-        let app = self.app.as_ref().ok_or(RtmpError::NotConnected)?;
-        if self.phase != Phase::Idle {
-            return Err(RtmpError::AlreadyActive);
-        }
-        let address = Address::parse(app, command.text(0).unwrap_or_default());
-        self.name.clone_from(&address.name);
-        self.phase = phase;
-        Ok(address)
-    }
-
-    fn pause(&mut self, command: &Command) {
-        if self.phase == Phase::Playing {
-            let paused = command.arguments.first().and_then(Value::as_bool).unwrap_or(true);
-            self.reply_pause(paused);
-            self.events.push_back(Event::Pause(paused));
-        }
-    }
-
-    fn end_stream(&mut self) {
-        match self.phase {
-            Phase::Publishing => self.end_publish(),
-            Phase::Playing => {
-                self.phase = Phase::Idle;
-                self.events.push_back(Event::StopPlay);
-            }
-            _ => {}
-        }
-    }
-
-    fn end_publish(&mut self) {
-        if self.phase == Phase::Publishing {
-            self.phase = Phase::Idle;
-            self.reply_unpublished();
-            self.events.push_back(Event::Unpublish);
         }
     }
 }

@@ -126,6 +126,19 @@ fn an_extended_delta_is_a_delta() {
     stream.extend([0x84, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, b'b']);
     stream.extend([H3, 1, 0, 0, 0, b'c']);
     assert_eq!(times(&stream), [1000, 0x100_03E8, 0x200_03E8]);
+
+    // Within a message behind it, some repeat the delta, some the time that it led to, some nothing.
+    for repeated in [&[1, 0, 0, 0][..], &[1, 0, 3, 0xE8], &[]] {
+        let mut stream = [h0(1000, 1), vec![b'a']].concat();
+        stream.extend([0x44, 0xFF, 0xFF, 0xFF, 0, 0, 130, 8, 1, 0, 0, 0]);
+        stream.extend([b'b'; 128]);
+        stream.push(H3);
+        stream.extend(repeated);
+        stream.extend([b'c'; 2]);
+        let messages = read(&stream).unwrap();
+        assert_eq!((messages[1].time, messages[1].payload.len()), (0x100_03E8, 130));
+        assert!(messages[1].payload.ends_with(b"bcc"));
+    }
 }
 
 #[test]

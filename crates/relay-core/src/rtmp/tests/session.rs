@@ -448,3 +448,39 @@ fn a_connection_may_publish_again_after_it_has_stopped() {
     bare.send(MessageType::Audio, &[0xAF]).unwrap();
     assert!(matches!(bare.events()[..], [Event::Tag { .. }]));
 }
+
+#[test]
+fn an_aggregate_is_its_parts() {
+    let mut bare = Bare::publishing();
+    let mut body = Vec::new();
+    for (kind, time) in [(8, 5), (9, 28), (20, 30), (8, 51)] {
+        body.extend_from_slice(&[kind, 0, 0, 1, 0, 0, time, 0, 0, 0, 0, kind, 0, 0, 0, 12]);
+    }
+    bare.send(MessageType::Aggregate, &body).unwrap();
+    let times: Vec<_> = bare
+        .events()
+        .iter()
+        .map(|event| match event {
+            Event::Tag { time, .. } => *time,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(times, [0, 23, 46], "R28; no commands in there");
+}
+
+#[test]
+fn the_replies_to_a_viewer_fit_its_side_buffer() {
+    let mut bare = Bare::connected();
+    let name = "n".repeat(crate::stream::MAX_KEY_BYTES);
+    bare.call(&Command::new("play", 5.0, Value::Null, [name.as_str().into()]))
+        .unwrap();
+    bare.session.accept_play().unwrap();
+    assert!(bare.session.poll_output().unwrap().len() < 2048);
+    bare.session.stream_eof();
+    assert!(bare.session.poll_output().unwrap().len() < 2048);
+    assert!(
+        size_of::<Session>() < 1024,
+        "{} bytes for each viewer",
+        size_of::<Session>()
+    );
+}

@@ -301,7 +301,12 @@ fn r01_r02_r04_a_second_publisher_waits_for_two_seconds_of_silence() {
 #[test]
 fn the_stream_ends_after_the_grace_window_and_may_begin_again() {
     let mut rig = Rig::new();
-    rig.publish().headers().play(0, 25).leave();
+    assert_eq!(rig.publisher.status(rig.now), Status::Over);
+    rig.publish().headers().play(0, 25);
+    assert_eq!(rig.publisher.status(rig.now), Status::Sending);
+    assert_eq!(rig.publisher.status(rig.now.plus_ms(2_000)), Status::Silent);
+    rig.leave();
+    assert_eq!(rig.publisher.status(rig.now), Status::Awaited);
     let (last, epoch) = (rig.last().time, rig.prefaces_epoch());
     rig.pass(14_999);
     assert!(!rig.ended);

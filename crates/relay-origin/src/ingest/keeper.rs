@@ -1,0 +1,83 @@
+//! Keeps the marks of all streams durably, off the threads that move media.
+//!
+//! A new epoch's mark is handed over when the epoch begins, and is on the disk some milliseconds later; its tags do not
+//! wait for that. What a crash in those milliseconds can lose is one epoch's number, and the next one is the wall clock
+//! in milliseconds: lower only if the clock was set back in the same moment, and then the children's claims lift it.
+//! Holding tags back instead would put a disk's worst case, seconds, into the way of every publisher's return.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use relay_core::stream::StreamKey;
+use relay_core::stream::epoch::Mark;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Where marks are kept: the state folder, or memory in tests.
+pub trait Marks: Send + Sync + 'static {
+    /// All marks kept.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn load(&self) -> io::Result<Vec<(StreamKey, Mark)>>;
+
+    /// Keeps the mark of a stream so that it survives a crash from here on. May block.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn keep(&self, stream: &StreamKey, mark: Mark) -> io::Result<()>;
+}
+
+/// The marks on their way to the disk: the newest of each stream, so never more than there are streams.
+pub(super) struct Keeper {
+    marks: Arc<dyn Marks>,
+    pending: Mutex<HashMap<StreamKey, Mark>>,
+    handed_over: Notify,
+}
+
+impl Keeper {
+    pub(super) fn new(marks: Arc<dyn Marks>) -> Self {
+        Self {
+            marks,
+            pending: Mutex::default(),
+            handed_over: Notify::new(),
+        }
+    }
+
+    /// Hands a mark over; returns at once.
+    pub(super) fn hand_over(&self, stream: &StreamKey, mark: Mark) {
+        self.pending().insert(stream.clone(), mark);
+        self.handed_over.notify_one();
+    }
+
+    /// Writes what is handed over, until `stop`, and then the rest.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut stopping = false;
+        while !stopping {
+            tokio::select! {
+                () = stop.cancelled() => stopping = true,
+                () = self.handed_over.notified() => {}
+            }
+            let writer = Arc::clone(&self);
+            if let Err(panic) = tokio::task::spawn_blocking(move || writer.write()).await {
+                tracing::error!(%panic, "the writer of the streams' epochs failed");
+            }
+        }
+    }
+
+    /// Writes what is pending. A mark that cannot be written is dropped, loudly: the next epoch's will be tried anew.
+    fn write(&self) {
+        let pending = std::mem::take(&mut *self.pending());
+        for (stream, mark) in pending {
+            if let Err(error) = self.marks.keep(&stream, mark) {
+                tracing::warn!(%stream, epoch = mark.epoch, %error, "cannot keep the stream's epoch in the state folder");
+            }
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<StreamKey, Mark>> {
+        // Each insert is whole, whatever panicked beside it.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

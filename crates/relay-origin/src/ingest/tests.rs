@@ -1,0 +1,219 @@
+//! Stories of the ingest as the server of RTMP and the link see it.
+
+use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
+use relay_core::stream::{HubConfig, Read};
+
+use super::rtmp::Encoders;
+use super::*;
+use crate::access::Access;
+
+const KEY: &[u8] = b"\x17\x01\x00\x00\x00key";
+const DELTA: &[u8] = b"\x27\x01\x00\x00\x00delta";
+const AVC: &[u8] = b"\x17\x00\x00\x00\x00avcC";
+
+struct Node {
+    hub: Arc<Hub>,
+    publishing: Arc<Publishing>,
+    encoders: Encoders,
+    marks: Arc<InMemory>,
+    now: Now,
+}
+
+impl Node {
+    fn new(max_streams: usize) -> Self {
+        Self::with(max_streams, Arc::default())
+    }
+
+    fn with(max_streams: usize, marks: Arc<InMemory>) -> Self {
+        let config = HubConfig {
+            max_streams,
+            ..HubConfig::default()
+        };
+        let hub = Arc::new(Hub::new(config));
+        let clock = Clock::start();
+        let kept: Arc<dyn Marks> = marks.clone();
+        let publishing = Publishing::new(Arc::clone(&hub), Patience::default(), clock, kept).unwrap();
+        let access = Access::Key("hush".parse().unwrap());
+        Self {
+            hub,
+            encoders: Encoders::new(access, Arc::clone(&publishing)),
+            publishing,
+            marks,
+            now: clock.now(),
+        }
+    }
+
+    fn publish(&self, stream: &str, secret: &str) -> Result<Box<dyn Publication>, PublishRefusal> {
+        let request = PublishRequest {
+            stream: stream.parse().unwrap(),
+            secret: Some(secret.to_owned()),
+            peer: "192.0.2.1:5000".parse().unwrap(),
+        };
+        self.encoders.publish(request, self.now)
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        self.publishing.handle_time(self.now);
+    }
+
+    fn send(&self, publication: &mut dyn Publication, time: u32, payload: &'static [u8]) {
+        publication.handle_tag(TagKind::Video, time, Bytes::from_static(payload), self.now);
+    }
+}
+
+fn key(text: &str) -> StreamKey {
+    text.parse().unwrap()
+}
+
+#[test]
+fn what_an_encoder_sends_is_in_the_log() {
+    let node = Node::new(10);
+    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    for (time, payload) in [(0, AVC), (90, KEY), (130, DELTA)] {
+        node.send(&mut *encoder, time, payload);
+    }
+    let stream = node.hub.get(&key("live/cam")).unwrap();
+    assert_eq!(stream.headers().video.as_deref(), Some(AVC));
+    let Read::Tags(tags) = stream.read(stream.newest_start().unwrap(), 1 << 20) else {
+        panic!("the start point is there")
+    };
+    let read: Vec<_> = tags.iter().map(|tag| (tag.time, &tag.payload[..])).collect();
+    assert_eq!(read, [(0, KEY), (40, DELTA)]);
+    let counts = node.publishing.counts();
+    assert_eq!(
+        (counts.tags, counts.epochs, counts.groups, counts.sessions),
+        ([0, 3, 0], 1, 1, 1)
+    );
+}
+
+#[test]
+fn r03_refusals_have_reasons_and_are_counted() {
+    let node = Node::new(1);
+    let refusal = |stream, secret| node.publish(stream, secret).err();
+    assert_eq!(refusal("live/cam", "wrong"), Some(PublishRefusal::Denied));
+    assert_eq!(node.hub.list().len(), 0, "a stranger opens nothing");
+    let first = node.publish("live/cam", "hush").unwrap();
+    assert_eq!(refusal("live/cam", "hush"), Some(PublishRefusal::Busy));
+    assert_eq!(refusal("live/slides", "hush"), Some(PublishRefusal::Full));
+    assert!(!first.stopped().is_cancelled(), "the first is undisturbed");
+    assert_eq!(node.publishing.counts().refusals, [1, 1, 0, 1]);
+}
+
+#[test]
+fn r01_a_silent_publisher_is_replaced_and_told_to_go() {
+    let mut node = Node::new(10);
+    let mut first = node.publish("live/cam", "hush").unwrap();
+    node.send(&mut *first, 0, KEY);
+    node.pass(1_900);
+    assert_eq!(node.publish("live/cam", "hush").err(), Some(PublishRefusal::Busy));
+    node.pass(200);
+    let mut second = node.publish("live/cam", "hush").unwrap();
+    assert!(first.stopped().is_cancelled() && !second.stopped().is_cancelled());
+    node.send(&mut *first, 40, DELTA);
+    node.send(&mut *second, 0, KEY);
+    drop(first);
+    node.pass(500);
+    node.send(&mut *second, 500, KEY);
+    let counts = node.publishing.counts();
+    assert_eq!((counts.replaced, counts.epochs, counts.groups), (1, 2, 3));
+}
+
+#[test]
+fn a_stream_ends_after_its_grace_window_and_its_line_goes_on() {
+    let mut node = Node::new(10);
+    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    node.send(&mut *encoder, 0, KEY);
+    let stream = node.hub.get(&key("live/cam")).unwrap();
+    encoder.handle_unpublish(node.now);
+    drop(encoder);
+    node.pass(14_000);
+    assert!(!stream.ended());
+    node.pass(1_000);
+    assert!(stream.ended() && node.hub.get(&key("live/cam")).is_none());
+    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    node.send(&mut *encoder, 0, KEY);
+    let again = node.hub.get(&key("live/cam")).unwrap();
+    assert!(again.last_time() > stream.last_time());
+    assert!(again.state().epoch > stream.state().epoch);
+}
+
+#[test]
+fn r08_an_operator_frees_a_stream() {
+    let node = Node::new(10);
+    assert!(
+        !node.publishing.kick(&key("live/cam")),
+        "said, when there is none"
+    );
+    let encoder = node.publish("live/cam", "hush").unwrap();
+    assert!(node.publishing.kick(&key("live/cam")));
+    assert!(encoder.stopped().is_cancelled());
+}
+
+#[tokio::test]
+async fn epochs_outlive_the_process() {
+    let marks = Arc::<InMemory>::default();
+    let before = Node::with(10, Arc::clone(&marks));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Arc::clone(&before.publishing).run(stop.clone()));
+    let mut encoder = before.publish("live/cam", "hush").unwrap();
+    before.send(&mut *encoder, 0, KEY);
+    before.send(&mut *encoder, 9_000, KEY);
+    stop.cancel();
+    running.await.unwrap();
+    let kept = before.marks.load().unwrap();
+    let epoch = before.hub.get(&key("live/cam")).unwrap().state().epoch;
+    assert_eq!(Some(kept[0].1.epoch), epoch);
+
+    let after = Node::with(10, marks);
+    let mut encoder = after.publish("live/cam", "hush").unwrap();
+    after.send(&mut *encoder, 0, KEY);
+    let state = after.hub.get(&key("live/cam")).unwrap().state();
+    assert!(state.epoch > epoch);
+    assert!(
+        state.last_time >= Some(9_000),
+        "at or beyond what was sent before the restart"
+    );
+}
+
+#[test]
+fn a_child_keeps_a_stream_open_after_a_restart_until_its_publisher_is_back() {
+    let mut node = Node::new(10);
+    let floors = node.publishing.floors();
+    let held = Held {
+        epoch: 1 << 50,
+        time: 77_000,
+    };
+    floors.raise_at(&key("live/cam"), held, node.now);
+    let stream = node.hub.get(&key("live/cam")).expect("open, and empty");
+    node.pass(10_000);
+    assert!(!stream.ended());
+    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    node.send(&mut *encoder, 0, KEY);
+    let state = stream.state();
+    assert!(state.epoch > Some(held.epoch) && state.last_time > Some(held.time));
+    // Later claims only lift the floor: a stream that has ended is not brought back by a child that remembers it.
+    node.pass(10_000);
+    floors.raise_at(&key("live/old"), held, node.now);
+    assert!(node.hub.get(&key("live/old")).is_none());
+    floors.raise_at(
+        &key("live/old"),
+        Held {
+            epoch: u64::MAX,
+            time: 0,
+        },
+        node.now,
+    );
+    assert_eq!(node.publishing.counts().claims_refused, 1);
+}
+
+#[test]
+fn a_stream_whose_publisher_never_returns_after_a_restart_ends() {
+    let mut node = Node::new(10);
+    let held = Held { epoch: 5, time: 5 };
+    node.publishing
+        .floors()
+        .raise_at(&key("live/cam"), held, node.now);
+    node.pass(15_000);
+    assert!(node.hub.get(&key("live/cam")).is_none());
+}
