@@ -58,7 +58,7 @@ pub fn story(name: &'static str, turn: Turn, body: impl AsyncFnOnce(&Stage) -> R
     };
     if let Err(error) = verdict {
         stage.print_output();
-        panic!("{name}: {error:?}\nits files are in {}", stage.folder().display());
+        panic!("{name}: {error:#}\nits files are in {}", stage.folder().display());
     }
     // The next run empties the folder anyway, so one that cannot be removed now does no harm.
     let _ = std::fs::remove_dir_all(stage.folder());
