@@ -17,13 +17,16 @@
 pub mod amf0;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod fanout;
 pub mod flavour;
 pub mod flv;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
+pub mod limits;
 pub mod link;
+pub mod node;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;

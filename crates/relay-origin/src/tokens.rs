@@ -6,8 +6,9 @@ use std::time::Duration;
 use relay_core::clock::Now;
 use relay_core::link::join::{Grant, JoinDesk};
 use relay_core::link::refusal::Refusal;
-use relay_core::tls::{EdgeRequest, InstanceId, PoolCa};
+use relay_core::tls::{EdgeRequest, InstanceId, LATE_RENEWAL, PoolCa, PoolRoot, SettingsError, late_member};
 use relay_core::token::{Address, BookFull, JoinToken, Secret, TokenBook, TokenError, TokenId, TokenRecord};
+use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
@@ -15,9 +16,6 @@ use crate::state::{State, StateError, random};
 
 /// Revoked edges that are remembered; each for the life of its certificate and the time it may renew late.
 pub const MAX_REVOKED: usize = 10_000;
-
-/// How long after its end a certificate may still be good for a renewal (a later version's): a revocation outlasts it.
-const LATE_RENEWAL: Duration = Duration::from_hours(7 * 24);
 
 /// Edges that may not come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +57,9 @@ pub enum DeskError {
     /// This origin knows no address to put in a token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The authority cannot serve as a root.
+    #[error(transparent)]
+    Root(#[from] SettingsError),
     /// It could not be written down.
     #[error(transparent)]
     State(#[from] StateError),
@@ -68,6 +69,7 @@ pub enum DeskError {
 #[derive(Debug)]
 pub struct Desk {
     ca: Arc<PoolCa>,
+    root: PoolRoot,
     state: Arc<State>,
     life: Duration,
     addresses: Vec<Address>,
@@ -85,8 +87,9 @@ impl Desk {
         ca: Arc<PoolCa>,
         life: Duration,
         addresses: Vec<Address>,
-    ) -> Result<Self, StateError> {
+    ) -> Result<Self, DeskError> {
         Ok(Self {
+            root: PoolRoot::new(ca.certificate().clone())?,
             book: Mutex::new(state.tokens()?),
             revoked: Mutex::new(state.revocations()?),
             ca,
@@ -183,6 +186,15 @@ impl JoinDesk for Desk {
             *book = next;
         }
         Ok(())
+    }
+
+    fn late_member(
+        &self,
+        expired: &CertificateDer<'_>,
+        request: &EdgeRequest,
+        now: Now,
+    ) -> Option<InstanceId> {
+        late_member(expired, request, &self.root, LATE_RENEWAL, now)
     }
 
     fn renew(&self, instance: InstanceId, _now: Now) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quinn::Endpoint;
+use rustls_pki_types::CertificateDer;
 
 use super::door::{Arrival, Door, DoorStats};
 use super::join::{Grant, JoinDesk, JoinHall, JoinStats};
@@ -69,6 +70,15 @@ impl Desk {
 impl JoinDesk for Desk {
     fn redeem(&self, id: TokenId, secret: &Secret, instance: InstanceId, now: Now) -> Result<(), Refusal> {
         Ok(self.book.lock().unwrap().redeem(id, secret, instance, now)?)
+    }
+
+    fn late_member(
+        &self,
+        expired: &CertificateDer<'_>,
+        request: &EdgeRequest,
+        now: Now,
+    ) -> Option<InstanceId> {
+        tls::late_member(expired, request, &self.root(), tls::LATE_RENEWAL, now)
     }
 
     fn renew(&self, instance: InstanceId, _now: Now) -> Result<(), Refusal> {

@@ -70,6 +70,7 @@ pub struct Listener {
     inner: TcpListener,
     name: &'static str,
     unsent: u32,
+    address: SocketAddr,
 }
 
 impl Listener {
@@ -79,30 +80,32 @@ impl Listener {
     /// [`BindError`], which names the listener, the port and the key that moves it.
     pub fn bind(config: &ListenConfig) -> Result<Self, BindError> {
         let (name, key) = (config.name, config.key);
-        let address = config.address;
-        bind(config)
-            .map(|inner| Self {
-                inner,
+        let asked = config.address;
+        let bound = bind(config).and_then(|inner| Ok((inner.local_addr()?, inner)));
+        let (address, inner) = bound.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse {
                 name,
-                unsent: config.unsent,
-            })
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => BindError::InUse { name, key, address },
-                _ => BindError::Other {
-                    name,
-                    key,
-                    address,
-                    error,
-                },
-            })
+                key,
+                address: asked,
+            },
+            _ => BindError::Other {
+                name,
+                key,
+                address: asked,
+                error,
+            },
+        })?;
+        Ok(Self {
+            inner,
+            name,
+            unsent: config.unsent,
+            address,
+        })
     }
 
     /// Where it listens: the port that the kernel chose, if 0 was asked.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
     }
 
     /// The next connection, with its place among those that are not viewers yet.

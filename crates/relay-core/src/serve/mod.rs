@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_web::Assets;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,10 @@ pub struct Site {
     pub clock: Clock,
     /// Who decides on publishers; none on an edge.
     pub ingest: Option<Arc<dyn Ingest>>,
+    /// Player page and script.
+    pub assets: Assets,
+    /// Who may read streams from pages of theirs: `Access-Control-Allow-Origin`.
+    pub cors: String,
     /// Who may put the player into a page of theirs: a CSP `frame-ancestors` value.
     pub frame_ancestors: String,
     /// Limits of the accepting side.

@@ -207,9 +207,14 @@ impl EdgeRequest {
         Ok(Self(request))
     }
 
+    /// The key, an uncompressed point.
+    pub fn public_key(&self) -> &[u8] {
+        self.0.public_key.der_bytes()
+    }
+
     /// The instance that holds the requested key.
     pub fn instance(&self) -> InstanceId {
-        InstanceId::of_key(self.0.public_key.der_bytes())
+        InstanceId::of_key(self.public_key())
     }
 }
 

@@ -68,6 +68,12 @@ impl InstanceId {
         Self(id)
     }
 
+    /// A number to scatter waits by.
+    pub const fn seed(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Its name in a certificate.
     pub fn dns_name(self) -> String {
         format!("{self}{ID_SUFFIX}")

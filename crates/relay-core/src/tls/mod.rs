@@ -8,6 +8,7 @@ mod ca;
 pub mod hex;
 mod identity;
 mod instance;
+mod late;
 mod settings;
 mod verify;
 
@@ -16,7 +17,9 @@ pub use identity::{Credentials, IdentityError, NodeKey};
 pub use instance::{
     BadInstance, EDGE_NAME, InstanceId, NodeName, ORIGIN_NAME, Peer, Role, peer, peer_instance,
 };
+pub use late::{LATE_RENEWAL, late_member};
 pub use settings::{
-    JOIN_ALPN, LINK_ALPN, SettingsError, join_client, link_client, provider, renew_client, server,
+    JOIN_ALPN, LINK_ALPN, SettingsError, join_client, late_client, link_client, provider, renew_client,
+    server,
 };
 pub use verify::{PinFault, PinnedVerifier, PoolRoot};

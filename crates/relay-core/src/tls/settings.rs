@@ -79,6 +79,19 @@ pub fn renew_client(credentials: Arc<Credentials>, root: &PoolRoot) -> Result<Cl
     member_client(credentials, root, JOIN_ALPN)
 }
 
+/// A dialler that renews a certificate which ran out: it shows none, TLS would refuse it.
+///
+/// # Errors
+/// When rustls refuses a part.
+pub fn late_client(root: &PoolRoot) -> Result<ClientConfig, SettingsError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(SettingsError::Tls)?
+        .with_webpki_verifier(root.servers()?)
+        .with_no_client_auth();
+    Ok(finish(config, JOIN_ALPN))
+}
+
 /// A dialler that has nothing yet but a token.
 ///
 /// # Errors

@@ -6,7 +6,6 @@
 //! Holding tags back instead would put a disk's worst case, seconds, into the way of every publisher's return.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use relay_core::stream::StreamKey;
@@ -14,35 +13,28 @@ use relay_core::stream::epoch::Mark;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Where marks are kept: the state folder, or memory in tests.
-pub trait Marks: Send + Sync + 'static {
-    /// All marks kept.
-    ///
-    /// # Errors
-    /// What the disk says.
-    fn load(&self) -> io::Result<Vec<(StreamKey, Mark)>>;
-
-    /// Keeps the mark of a stream so that it survives a crash from here on. May block.
-    ///
-    /// # Errors
-    /// What the disk says.
-    fn keep(&self, stream: &StreamKey, mark: Mark) -> io::Result<()>;
-}
+use crate::state::StreamRecords;
 
 /// The marks on their way to the disk: the newest of each stream, so never more than there are streams.
 pub(super) struct Keeper {
-    marks: Arc<dyn Marks>,
+    records: Arc<StreamRecords>,
     pending: Mutex<HashMap<StreamKey, Mark>>,
     handed_over: Notify,
 }
 
 impl Keeper {
-    pub(super) fn new(marks: Arc<dyn Marks>) -> Self {
+    pub(super) fn new(records: Arc<StreamRecords>) -> Self {
         Self {
-            marks,
+            records,
             pending: Mutex::default(),
             handed_over: Notify::new(),
         }
+    }
+
+    /// What was kept of a stream before this process, or is on its way.
+    pub(super) fn load(&self, stream: &StreamKey) -> Option<Mark> {
+        let pending = self.pending().get(stream).copied();
+        pending.or_else(|| self.records.load(stream))
     }
 
     /// Hands a mark over; returns at once.
@@ -70,8 +62,8 @@ impl Keeper {
     fn write(&self) {
         let pending = std::mem::take(&mut *self.pending());
         for (stream, mark) in pending {
-            if let Err(error) = self.marks.keep(&stream, mark) {
-                tracing::warn!(%stream, epoch = mark.epoch, %error, "cannot keep the stream's epoch in the state folder");
+            if let Err(error) = self.records.save(&stream, mark) {
+                tracing::warn!(epoch = mark.epoch, %stream, %error, "cannot keep the stream's epoch in the state folder");
             }
         }
     }

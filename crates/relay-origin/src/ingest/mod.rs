@@ -18,7 +18,6 @@ pub mod rtmp;
 mod tests;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,20 +25,20 @@ use bytes::Bytes;
 use relay_core::clock::{Clock, Now};
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::PublishRefusal;
-use relay_core::stream::epoch::{Held, Mark};
+use relay_core::stream::epoch::Held;
 use relay_core::stream::publisher::{Patience, SessionId, Status};
 use relay_core::stream::{Hub, StreamKey};
 use tokio_util::sync::CancellationToken;
 
 pub use counters::{Counts, KINDS, REFUSALS};
-pub use keeper::Marks;
 
+use crate::state::StreamRecords;
 use channel::{Channel, Shared};
 use counters::{Counters, add};
 use keeper::Keeper;
 
-/// Names whose line of epochs is remembered, live or not: 4096 at some hundred bytes each. Beyond it the one whose
-/// stream is over goes first, and begins by the wall clock should it ever return.
+/// Names whose line of epochs is held in memory, live or not: 4096 at some hundred bytes each. Beyond it one whose
+/// stream is over is let go; should it ever return, what the state folder has of it is enough.
 const MAX_REMEMBERED: usize = 4096;
 
 /// How often silence and grace windows are looked at: fine enough for windows of seconds, and nothing to a processor.
@@ -55,34 +54,20 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// Publishing into `hub`, going on from the marks that are kept.
-    ///
-    /// # Errors
-    /// The marks cannot be read.
-    pub fn new(
-        hub: Arc<Hub>,
-        patience: Patience,
-        clock: Clock,
-        marks: Arc<dyn Marks>,
-    ) -> io::Result<Arc<Self>> {
-        let kept = marks.load()?;
-        let shared = Arc::new(Shared {
+    /// Publishing into `hub`, going on from what is kept of each stream.
+    pub fn new(hub: Arc<Hub>, patience: Patience, clock: Clock, records: Arc<StreamRecords>) -> Arc<Self> {
+        let shared = Shared {
             hub,
-            keeper: Arc::new(Keeper::new(marks)),
+            keeper: Arc::new(Keeper::new(records)),
             counters: Counters::default(),
-        });
-        let restored = kept.into_iter().take(MAX_REMEMBERED).map(|(key, mark)| {
-            let channel = Channel::new(key.clone(), Arc::clone(&shared), patience, Some(mark));
-            (key, Arc::new(channel))
-        });
-        let channels = Mutex::new(restored.collect());
-        Ok(Arc::new(Self {
-            shared,
+        };
+        Arc::new(Self {
+            shared: Arc::new(shared),
             patience,
             clock,
             started: clock.now(),
-            channels,
-        }))
+            channels: Mutex::default(),
+        })
     }
 
     /// Looks after silent publishers and grace windows, and keeps marks, until `stop`; returns when all is kept.
@@ -177,7 +162,8 @@ impl Publishing {
             let over = over.key().clone();
             channels.remove(&over);
         }
-        let channel = Channel::new(key.clone(), Arc::clone(&self.shared), self.patience, None);
+        let mark = self.shared.keeper.load(key);
+        let channel = Channel::new(key.clone(), Arc::clone(&self.shared), self.patience, mark);
         Some(act(channels
             .entry(key.clone())
             .or_insert_with(|| Arc::new(channel))))
@@ -264,22 +250,5 @@ impl Floors {
             }
             Some((Ok(false), _)) => {}
         }
-    }
-}
-
-/// Marks that live as long as the process: for tests, and for an origin that is told to keep nothing.
-#[derive(Debug, Default)]
-pub struct InMemory(Mutex<HashMap<StreamKey, Mark>>);
-
-impl Marks for InMemory {
-    fn load(&self) -> io::Result<Vec<(StreamKey, Mark)>> {
-        let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(marks.iter().map(|(key, mark)| (key.clone(), *mark)).collect())
-    }
-
-    fn keep(&self, stream: &StreamKey, mark: Mark) -> io::Result<()> {
-        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.insert(stream.clone(), mark);
-        Ok(())
     }
 }

@@ -1,11 +1,14 @@
 //! Stories of the ingest as the server of RTMP and the link see it.
 
+use std::path::{Path, PathBuf};
+
 use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
 use relay_core::stream::{HubConfig, Read};
 
 use super::rtmp::Encoders;
 use super::*;
 use crate::access::Access;
+use crate::state::State;
 
 const KEY: &[u8] = b"\x17\x01\x00\x00\x00key";
 const DELTA: &[u8] = b"\x27\x01\x00\x00\x00delta";
@@ -15,35 +18,69 @@ struct Node {
     hub: Arc<Hub>,
     publishing: Arc<Publishing>,
     encoders: Encoders,
-    marks: Arc<InMemory>,
+    secret: String,
+    state: State,
     now: Now,
+    _folder: Option<Folder>,
+}
+
+/// A state folder that goes away with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("relay-ingest-{name}-{}", std::process::id()));
+        // What a killed run left is in the way; most often there is nothing.
+        let _ = std::fs::remove_dir_all(&folder);
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Litter in the temporary folder fails no test.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Node {
-    fn new(max_streams: usize) -> Self {
-        Self::with(max_streams, Arc::default())
+    fn new(name: &str, max_streams: usize) -> Self {
+        let folder = Folder::new(name);
+        let node = Self::on(&folder.0, max_streams);
+        Self {
+            _folder: Some(folder),
+            ..node
+        }
     }
 
-    fn with(max_streams: usize, marks: Arc<InMemory>) -> Self {
+    fn on(folder: &Path, max_streams: usize) -> Self {
         let config = HubConfig {
             max_streams,
             ..HubConfig::default()
         };
+        let state = State::open(folder).unwrap();
+        let key = state.publish_key().unwrap();
+        let secret = key.expose().to_owned();
         let hub = Arc::new(Hub::new(config));
         let clock = Clock::start();
-        let kept: Arc<dyn Marks> = marks.clone();
-        let publishing = Publishing::new(Arc::clone(&hub), Patience::default(), clock, kept).unwrap();
-        let access = Access::Key("hush".parse().unwrap());
+        let records = Arc::new(state.streams().unwrap());
+        let publishing = Publishing::new(Arc::clone(&hub), Patience::default(), clock, records);
         Self {
             hub,
-            encoders: Encoders::new(access, Arc::clone(&publishing)),
+            encoders: Encoders::new(Access::Key(key), Arc::clone(&publishing)),
             publishing,
-            marks,
+            secret,
+            state,
             now: clock.now(),
+            _folder: None,
         }
     }
 
-    fn publish(&self, stream: &str, secret: &str) -> Result<Box<dyn Publication>, PublishRefusal> {
+    fn publish(&self, stream: &str) -> Result<Box<dyn Publication>, PublishRefusal> {
+        self.publish_with(stream, &self.secret)
+    }
+
+    fn publish_with(&self, stream: &str, secret: &str) -> Result<Box<dyn Publication>, PublishRefusal> {
         let request = PublishRequest {
             stream: stream.parse().unwrap(),
             secret: Some(secret.to_owned()),
@@ -68,8 +105,8 @@ fn key(text: &str) -> StreamKey {
 
 #[test]
 fn what_an_encoder_sends_is_in_the_log() {
-    let node = Node::new(10);
-    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    let node = Node::new("log", 10);
+    let mut encoder = node.publish("live/cam").unwrap();
     for (time, payload) in [(0, AVC), (90, KEY), (130, DELTA)] {
         node.send(&mut *encoder, time, payload);
     }
@@ -89,26 +126,27 @@ fn what_an_encoder_sends_is_in_the_log() {
 
 #[test]
 fn r03_refusals_have_reasons_and_are_counted() {
-    let node = Node::new(1);
-    let refusal = |stream, secret| node.publish(stream, secret).err();
-    assert_eq!(refusal("live/cam", "wrong"), Some(PublishRefusal::Denied));
+    let node = Node::new("refusals", 1);
+    let refusal = |stream| node.publish(stream).err();
+    let denied = node.publish_with("live/cam", "wrong").err();
+    assert_eq!(denied, Some(PublishRefusal::Denied));
     assert_eq!(node.hub.list().len(), 0, "a stranger opens nothing");
-    let first = node.publish("live/cam", "hush").unwrap();
-    assert_eq!(refusal("live/cam", "hush"), Some(PublishRefusal::Busy));
-    assert_eq!(refusal("live/slides", "hush"), Some(PublishRefusal::Full));
+    let first = node.publish("live/cam").unwrap();
+    assert_eq!(refusal("live/cam"), Some(PublishRefusal::Busy));
+    assert_eq!(refusal("live/slides"), Some(PublishRefusal::Full));
     assert!(!first.stopped().is_cancelled(), "the first is undisturbed");
     assert_eq!(node.publishing.counts().refusals, [1, 1, 0, 1]);
 }
 
 #[test]
 fn r01_a_silent_publisher_is_replaced_and_told_to_go() {
-    let mut node = Node::new(10);
-    let mut first = node.publish("live/cam", "hush").unwrap();
+    let mut node = Node::new("replace", 10);
+    let mut first = node.publish("live/cam").unwrap();
     node.send(&mut *first, 0, KEY);
     node.pass(1_900);
-    assert_eq!(node.publish("live/cam", "hush").err(), Some(PublishRefusal::Busy));
+    assert_eq!(node.publish("live/cam").err(), Some(PublishRefusal::Busy));
     node.pass(200);
-    let mut second = node.publish("live/cam", "hush").unwrap();
+    let mut second = node.publish("live/cam").unwrap();
     assert!(first.stopped().is_cancelled() && !second.stopped().is_cancelled());
     node.send(&mut *first, 40, DELTA);
     node.send(&mut *second, 0, KEY);
@@ -121,8 +159,8 @@ fn r01_a_silent_publisher_is_replaced_and_told_to_go() {
 
 #[test]
 fn a_stream_ends_after_its_grace_window_and_its_line_goes_on() {
-    let mut node = Node::new(10);
-    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    let mut node = Node::new("grace", 10);
+    let mut encoder = node.publish("live/cam").unwrap();
     node.send(&mut *encoder, 0, KEY);
     let stream = node.hub.get(&key("live/cam")).unwrap();
     encoder.handle_unpublish(node.now);
@@ -131,7 +169,7 @@ fn a_stream_ends_after_its_grace_window_and_its_line_goes_on() {
     assert!(!stream.ended());
     node.pass(1_000);
     assert!(stream.ended() && node.hub.get(&key("live/cam")).is_none());
-    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    let mut encoder = node.publish("live/cam").unwrap();
     node.send(&mut *encoder, 0, KEY);
     let again = node.hub.get(&key("live/cam")).unwrap();
     assert!(again.last_time() > stream.last_time());
@@ -140,33 +178,34 @@ fn a_stream_ends_after_its_grace_window_and_its_line_goes_on() {
 
 #[test]
 fn r08_an_operator_frees_a_stream() {
-    let node = Node::new(10);
+    let node = Node::new("kick", 10);
     assert!(
         !node.publishing.kick(&key("live/cam")),
         "said, when there is none"
     );
-    let encoder = node.publish("live/cam", "hush").unwrap();
+    let encoder = node.publish("live/cam").unwrap();
     assert!(node.publishing.kick(&key("live/cam")));
     assert!(encoder.stopped().is_cancelled());
 }
 
 #[tokio::test]
 async fn epochs_outlive_the_process() {
-    let marks = Arc::<InMemory>::default();
-    let before = Node::with(10, Arc::clone(&marks));
+    let folder = Folder::new("restart");
+    let before = Node::on(&folder.0, 10);
     let stop = CancellationToken::new();
     let running = tokio::spawn(Arc::clone(&before.publishing).run(stop.clone()));
-    let mut encoder = before.publish("live/cam", "hush").unwrap();
+    let mut encoder = before.publish("live/cam").unwrap();
     before.send(&mut *encoder, 0, KEY);
     before.send(&mut *encoder, 9_000, KEY);
     stop.cancel();
     running.await.unwrap();
-    let kept = before.marks.load().unwrap();
+    let kept = before.state.streams().unwrap().load(&key("live/cam"));
     let epoch = before.hub.get(&key("live/cam")).unwrap().state().epoch;
-    assert_eq!(Some(kept[0].1.epoch), epoch);
+    assert_eq!(kept.map(|mark| mark.epoch), epoch);
 
-    let after = Node::with(10, marks);
-    let mut encoder = after.publish("live/cam", "hush").unwrap();
+    drop((encoder, before));
+    let after = Node::on(&folder.0, 10);
+    let mut encoder = after.publish("live/cam").unwrap();
     after.send(&mut *encoder, 0, KEY);
     let state = after.hub.get(&key("live/cam")).unwrap().state();
     assert!(state.epoch > epoch);
@@ -178,7 +217,7 @@ async fn epochs_outlive_the_process() {
 
 #[test]
 fn a_child_keeps_a_stream_open_after_a_restart_until_its_publisher_is_back() {
-    let mut node = Node::new(10);
+    let mut node = Node::new("child", 10);
     let floors = node.publishing.floors();
     let held = Held {
         epoch: 1 << 50,
@@ -188,7 +227,7 @@ fn a_child_keeps_a_stream_open_after_a_restart_until_its_publisher_is_back() {
     let stream = node.hub.get(&key("live/cam")).expect("open, and empty");
     node.pass(10_000);
     assert!(!stream.ended());
-    let mut encoder = node.publish("live/cam", "hush").unwrap();
+    let mut encoder = node.publish("live/cam").unwrap();
     node.send(&mut *encoder, 0, KEY);
     let state = stream.state();
     assert!(state.epoch > Some(held.epoch) && state.last_time > Some(held.time));
@@ -209,7 +248,7 @@ fn a_child_keeps_a_stream_open_after_a_restart_until_its_publisher_is_back() {
 
 #[test]
 fn a_stream_whose_publisher_never_returns_after_a_restart_ends() {
-    let mut node = Node::new(10);
+    let mut node = Node::new("never", 10);
     let held = Held { epoch: 5, time: 5 };
     node.publishing
         .floors()

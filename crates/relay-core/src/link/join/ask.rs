@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Connection, ConnectionError, Endpoint, ReadToEndError};
+use quinn::{Connection, ConnectionError, Endpoint, ReadToEndError, TransportErrorCode};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
@@ -18,6 +18,9 @@ use crate::token::{Address, JoinToken};
 /// The shortest and the longest life that an origin's answer is taken at its word for; a renewal each half minute at
 /// most, and one a month at least.
 const LIFE_S: std::ops::RangeInclusive<u64> = 60..=60 * 24 * 3600;
+
+/// The TLS alert for a certificate that has run out (RFC 8446, 6.2).
+const CERTIFICATE_EXPIRED: u8 = 45;
 
 /// Why an edge is not (or no longer) a member.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +94,15 @@ impl JoinError {
     /// Whether trying again is pointless.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_final())
+    }
+
+    /// Whether the other end said that our certificate has run out.
+    fn is_expiry(&self) -> bool {
+        let (Self::Lost { reason, .. } | Self::Dial(DialError::Handshake { reason, .. })) = self else {
+            return false;
+        };
+        matches!(reason, ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::crypto(CERTIFICATE_EXPIRED))
     }
 }
 
@@ -177,7 +189,8 @@ impl Asker {
         })
     }
 
-    /// Exchanges the present certificate for a fresh one, and shows that from now on. Says what changed.
+    /// Exchanges the present certificate for a fresh one, and shows that from now on. Says what changed. One that ran out
+    /// can still be renewed for some days.
     ///
     /// # Errors
     /// Why not; the present one stays.
@@ -202,10 +215,10 @@ impl Asker {
         address: &Address,
         limit: Duration,
     ) -> Result<Joined, JoinError> {
-        let tls = tls::renew_client(Arc::clone(&member.credentials), &member.root).map_err(local)?;
-        let connection = self.dial(tls, address, limit).await?;
-        let csr = self.key.request().map_err(local)?;
-        let answer = exchange(&connection, address, &Request::encode_renew(&csr)).await?;
+        let answer = match self.ask_to_renew(member, address, limit).await {
+            Err(error) if error.is_expiry() => self.ask_late(member, address, limit).await?,
+            other => other?,
+        };
         let bad = |reason| JoinError::BadAnswer {
             address: address.clone(),
             reason,
@@ -219,6 +232,32 @@ impl Asker {
             origin_unix_ms: answer.unix_ms,
             ..member.clone()
         })
+    }
+
+    async fn ask_to_renew(
+        &self,
+        member: &Joined,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<Answer, JoinError> {
+        let tls = tls::renew_client(Arc::clone(&member.credentials), &member.root).map_err(local)?;
+        let connection = self.dial(tls, address, limit).await?;
+        let csr = self.key.request().map_err(local)?;
+        exchange(&connection, address, &Request::encode_renew(&csr, None)).await
+    }
+
+    /// The same with a certificate that ran out. Which of the two it is, the origin's clock decides, not ours.
+    async fn ask_late(
+        &self,
+        member: &Joined,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<Answer, JoinError> {
+        let tls = tls::late_client(&member.root).map_err(local)?;
+        let connection = self.dial(tls, address, limit).await?;
+        let csr = self.key.request().map_err(local)?;
+        let chain = member.credentials.chain();
+        exchange(&connection, address, &Request::encode_renew(&csr, chain.first())).await
     }
 
     async fn dial(

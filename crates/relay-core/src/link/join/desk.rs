@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{Connection, ReadToEndError, SendStream};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info};
@@ -26,6 +27,14 @@ pub trait JoinDesk: Send + Sync + 'static {
     /// # Errors
     /// Why not.
     fn redeem(&self, id: TokenId, secret: &Secret, instance: InstanceId, now: Now) -> Result<(), Refusal>;
+
+    /// Who an expired leaf says its bearer is, if it is believed: see `tls::late_member`.
+    fn late_member(
+        &self,
+        expired: &CertificateDer<'_>,
+        request: &EdgeRequest,
+        now: Now,
+    ) -> Option<InstanceId>;
 
     /// Whether a member may renew.
     ///
@@ -221,8 +230,9 @@ fn decide(
             desk.redeem(token, &secret, instance, now)?;
             (request, instance, JoinOutcome::Joined { instance, token })
         }
-        Request::Renew { request } => {
-            let instance = member.ok_or(Refusal::NoCertificate)?;
+        Request::Renew { request, expired } => {
+            let late = || desk.late_member(expired.as_ref()?, &request, now);
+            let instance = member.or_else(late).ok_or(Refusal::NoCertificate)?;
             desk.renew(instance, now)?;
             (request, instance, JoinOutcome::Renewed { instance })
         }

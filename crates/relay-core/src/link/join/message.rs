@@ -24,10 +24,12 @@ pub enum Request {
         /// The key to certify.
         request: EdgeRequest,
     },
-    /// To stay one, by the certificate shown in the handshake.
+    /// To stay one, by the certificate shown in the handshake, or by one that ran out.
     Renew {
         /// The key to certify.
         request: EdgeRequest,
+        /// The leaf that ran out, which TLS would not take; its key is the one to certify.
+        expired: Option<CertificateDer<'static>>,
     },
 }
 
@@ -62,6 +64,8 @@ enum WireRequest {
     },
     Renew {
         csr: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expired: Option<String>,
     },
 }
 
@@ -87,8 +91,9 @@ impl Request {
                 secret: Secret::from_text(&secret).ok_or(MessageError)?,
                 request: key_request(&csr)?,
             },
-            WireRequest::Renew { csr } => Self::Renew {
+            WireRequest::Renew { csr, expired } => Self::Renew {
                 request: key_request(&csr)?,
+                expired: expired.as_ref().map(certificate).transpose()?,
             },
         })
     }
@@ -102,10 +107,11 @@ impl Request {
         })
     }
 
-    /// A request to renew; `csr` is DER.
-    pub(super) fn encode_renew(csr: &[u8]) -> Vec<u8> {
+    /// A request to renew; `csr` is DER, `expired` the leaf if it ran out.
+    pub(super) fn encode_renew(csr: &[u8], expired: Option<&CertificateDer<'_>>) -> Vec<u8> {
         to_json(&WireRequest::Renew {
             csr: STANDARD.encode(csr),
+            expired: expired.map(|leaf| STANDARD.encode(leaf)),
         })
     }
 }
@@ -120,10 +126,8 @@ impl Answer {
         if wire.chain.is_empty() || wire.chain.len() > MAX_CHAIN {
             return Err(MessageError);
         }
-        let der = |text: &String| STANDARD.decode(text).map(CertificateDer::from);
-        let chain: Result<_, _> = wire.chain.iter().map(der).collect();
         Ok(Self {
-            chain: chain.map_err(|_| MessageError)?,
+            chain: wire.chain.iter().map(certificate).collect::<Result<_, _>>()?,
             instance: wire.instance,
             life_s: wire.life_s,
             unix_ms: wire.unix_ms,
@@ -141,6 +145,13 @@ impl Answer {
             addresses: self.addresses.clone(),
         })
     }
+}
+
+fn certificate(text: &String) -> Result<CertificateDer<'static>, MessageError> {
+    STANDARD
+        .decode(text)
+        .map(CertificateDer::from)
+        .map_err(|_| MessageError)
 }
 
 fn key_request(csr: &str) -> Result<EdgeRequest, MessageError> {
@@ -194,7 +205,7 @@ mod tests {
     #[test]
     fn a_newer_asker_is_understood_and_an_unknown_request_refused() {
         let key = NodeKey::generate().unwrap();
-        let bytes = Request::encode_renew(&key.request().unwrap());
+        let bytes = Request::encode_renew(&key.request().unwrap(), None);
         let newer = String::from_utf8(bytes)
             .unwrap()
             .replace("{\"csr\"", "{\"colour\":[1,{}],\"csr\"");

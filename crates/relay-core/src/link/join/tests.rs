@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::link::dial::DialError;
-use crate::link::join::{Asker, JoinError};
+use crate::link::join::{Asker, JoinError, Joined};
 use crate::link::quic::{self, QuicConfig};
 use crate::link::refusal::Refusal;
 use crate::link::testing::{Desk, Node, dialler, hours_ago, now};
-use crate::tls::{self, NodeKey, PinFault, PinnedVerifier, Role};
+use crate::tls::{self, Credentials, EdgeRequest, NodeKey, PinFault, PinnedVerifier, Role};
 use crate::token::{JoinToken, TokenId};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -200,6 +200,36 @@ async fn a_member_renews_with_its_certificate_and_stays_who_it_is() {
     assert_eq!(refused, JoinError::Refused(Refusal::EdgeRevoked));
 }
 
+#[tokio::test]
+async fn a_certificate_that_ran_out_is_renewed_late_but_not_too_late() {
+    let origin = Node::origin();
+    let asker = asker();
+    let key = || asker.key().request().unwrap();
+    let member = |hours| {
+        let request = EdgeRequest::from_der(&key()).unwrap();
+        let instance = asker.key().instance();
+        let leaf = origin
+            .desk
+            .ca
+            .sign_edge(&request, instance, 24 * HOUR, hours_ago(hours));
+        Joined {
+            credentials: Credentials::new(asker.key(), leaf.unwrap().chain).unwrap(),
+            root: origin.desk.root(),
+            addresses: vec![origin.address.clone()],
+            life: 24 * HOUR,
+            origin_unix_ms: 0,
+        }
+    };
+    let late = member(48);
+    asker.renew(&late).await.unwrap();
+    counted(&origin, "renewed", 1).await;
+    // What it shows now is good: the ordinary way works.
+    asker.renew(&late).await.unwrap();
+    counted(&origin, "renewed", 2).await;
+    let too_late = asker.renew(&member(24 + 8 * 24)).await.unwrap_err();
+    assert_eq!(too_late, JoinError::Refused(Refusal::NoCertificate));
+}
+
 /// Dials the join protocol with nothing but the pin, and speaks raw.
 async fn raw(origin: &Node) -> quinn::Connection {
     let pin = PinnedVerifier::new(origin.desk.ca.fingerprint());
@@ -213,7 +243,7 @@ async fn raw(origin: &Node) -> quinn::Connection {
 async fn what_is_no_request_ends_with_a_reason() {
     let origin = Node::origin();
     let csr = NodeKey::generate().unwrap().request().unwrap();
-    let renewal = super::Request::encode_renew(&csr);
+    let renewal = super::Request::encode_renew(&csr, None);
     let long = vec![b'x'; super::MAX_MESSAGE + 1];
     for (bytes, refusal) in [
         (&b"hello"[..], Refusal::BadRequest),

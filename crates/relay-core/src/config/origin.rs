@@ -1,0 +1,84 @@
+//! The tables that the origin uses: `[origin]`, `[[source]]`, `[[push]]`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bitrate, Host, HostPort, Seconds};
+use crate::stream::StreamKey;
+
+/// `[origin]`: the machine that encoders publish to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Origin {
+    /// What this machine can send, all together. Default: unknown; then nothing is held back. State what the provider
+    /// grants, such as `100Mbit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Bitrate>,
+    /// What a stream is expected to need, for the plans that are made before one is seen. Default `2500kbit`.
+    pub stream_rate: Bitrate,
+    /// The folder for what must outlive the process: the pool's CA, the publish key, tokens, epochs. Default:
+    /// `STATE_DIRECTORY`, else `XDG_STATE_HOME/relay-origin`, else `~/.local/state/relay-origin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
+    /// The name or address under which encoders, edges and viewers reach this machine: it goes into join tokens and into
+    /// the URLs that are printed. Default: this machine's own address as it sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_host: Option<Host>,
+    /// Who may publish: `key` (whoever has the publish key) or `open` (anybody who reaches the port). Default `key`.
+    pub publish: PublishPolicy,
+    /// How long a stream waits for its publisher to come back before it ends. Default `15s`. Longer keeps viewers through
+    /// longer outages, and leaves them with a frozen picture for as long.
+    pub grace: Seconds,
+    /// How long a publisher must be silent before a second one on the same name takes over. Default `2s`.
+    pub replace_idle: Seconds,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self {
+            uplink: None,
+            stream_rate: Bitrate::from_bits(2_500_000),
+            state_dir: None,
+            public_host: None,
+            publish: PublishPolicy::Key,
+            grace: Seconds::new(15),
+            replace_idle: Seconds::new(2),
+        }
+    }
+}
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishPolicy {
+    /// Whoever has the publish key.
+    Key,
+    /// Anybody who reaches the port.
+    Open,
+}
+
+/// `[[source]]`: a file that the origin plays as if an encoder sent it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The FLV file. It is held in memory while it plays.
+    pub file: PathBuf,
+    /// The stream that it plays on.
+    pub stream: StreamKey,
+    /// Begin again at the end, with continuous time. Default `true`.
+    #[serde(rename = "loop", default = "yes")]
+    pub repeat: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// `[[push]]`: an edge that the origin dials, where the edge cannot dial the origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// The edge's link port.
+    pub edge: HostPort,
+}

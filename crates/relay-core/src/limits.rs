@@ -1,0 +1,231 @@
+//! Every bound, with the reason for its number: what an operator may change is in [`Limits`], the rest are constants.
+
+use std::fmt;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ByteSize, Program, Seconds};
+
+/// The largest head of an HTTP request. Browsers with many cookies send 8 KB; twice that is what most servers take.
+pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
+
+/// The most header lines of a request: a browser behind two proxies sends some thirty.
+pub const HTTP_HEADERS: usize = 64;
+
+/// A viewer's own bytes beside the shared log: response head, sequence headers, RTMP replies. 4 KB hold the largest
+/// prelude seen with room to spare, and are 40 MB for 10,000 viewers if each one used all of it.
+pub const VIEWER_SIDE_BYTES: usize = 4096;
+
+/// How long a closing connection's input is drained, so that no reset eats the tail of what was sent: a round trip
+/// around the world three times over.
+pub const CLOSE_DRAIN: Duration = Duration::from_secs(1);
+
+/// The largest exchange of a join: a CSR, a certificate chain and a secret are 4 KB.
+pub const JOIN_BYTES: usize = 16 * 1024;
+
+/// How long a join may take after its handshake: one round trip and one signature, with the patience for lost packets.
+pub const JOIN_TIME: Duration = Duration::from_secs(5);
+
+/// QUIC handshakes under way beyond which a newcomer has to prove its address first.
+pub const HALF_OPEN_LINKS: usize = 256;
+
+/// Connections that the metrics listener serves at once: a few scrapers, a few probes, and a person who looks.
+pub const METRICS_CONNECTIONS: usize = 64;
+
+/// Connections that the admin API serves at once: people and scripts of one operator.
+pub const ADMIN_CONNECTIONS: usize = 32;
+
+/// The largest request body that the admin API reads: its requests are a handful of fields.
+pub const ADMIN_BODY_BYTES: usize = 16 * 1024;
+
+/// The largest answer that the command line reads from the admin API: a list of 50,000 viewers at 300 bytes.
+pub const ADMIN_REPLY_BYTES: usize = 16 << 20;
+
+/// How long the command line waits for the admin API: beyond this an operator wants to know rather than to wait.
+pub const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Viewers in one answer of the admin API: more than a person reads, and within [`ADMIN_REPLY_BYTES`].
+pub const ADMIN_LISTED_VIEWERS: usize = 10_000;
+
+/// The largest configuration file: the example, comments and all, is a tenth of it.
+pub const CONFIG_BYTES: u64 = 256 * 1024;
+
+/// The largest file that holds a token: far more than one token, far less than a mistaken path to a film.
+pub const TOKEN_FILE_BYTES: u64 = 16 * 1024;
+
+/// Descriptors kept from viewers, for the listeners, the links, the log's segments, metrics and admin.
+pub const RESERVED_FILES: u64 = 512;
+
+/// The part of a machine's memory that an edge's log may fill; the rest is for the kernel's sockets and the program.
+const EDGE_MEMORY_SHARE: u64 = 4;
+
+/// The origin's log budget: half a minute of fifty streams at 2.5 Mbit/s, in a corner of an 8 GB server.
+const ORIGIN_LOG_BYTES: u64 = 512_000_000;
+
+/// `[limits]`: the bounds that an operator may change. Each one that bites is counted in a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Streams on this node. Default `1000`; an idle one costs some 10 KB.
+    pub max_streams: u32,
+    /// Viewers on this node, all streams and protocols together. Default `50000`; each costs about 20 KB, nearly all of it
+    /// in the kernel, and one descriptor.
+    pub max_viewers: u32,
+    /// Connections that are neither viewer nor publisher yet. Default `1024`; each may hold 16 KB for up to
+    /// `handshake_time`. One more is closed at once.
+    pub max_handshakes: u32,
+    /// How long a connection may take to say what it wants: HTTP head, or RTMP up to publish or play. Default `5s`.
+    pub handshake_time: Seconds,
+    /// The memory for all streams' logs together. Default: `512MB` on the origin, a quarter of the memory on an edge. Over
+    /// it the oldest groups go first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_budget: Option<ByteSize>,
+    /// How much of the past is kept so that an edge can go on where it was cut off. Default `30s`; costs the streams' bytes
+    /// of that time.
+    pub resume_window: Seconds,
+    /// A group so late on a link gives way to a newer one. Default `10s`. Longer loses less and lags more.
+    pub max_lag: Seconds,
+    /// A viewer so late skips to the newest start point. Default `5s`. Longer skips less and lags more.
+    pub max_late: Seconds,
+    /// A viewer with bytes waiting that takes none for so long is closed. Default `15s`.
+    pub no_progress: Seconds,
+    /// The largest message that an encoder may send. Default `16MiB`: the largest the FLV format can carry.
+    pub max_message: ByteSize,
+    /// A publisher from whom nothing comes for so long is closed. Default `20s`.
+    pub publisher_silence: Seconds,
+    /// Children on this node. Default `256`; each takes a copy of every stream.
+    pub max_children: u32,
+    /// Nodes between the origin and the last edge, that edge included. Default `4`. Each adds its path's delay.
+    pub max_depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_streams: 1000,
+            max_viewers: 50_000,
+            max_handshakes: 1024,
+            handshake_time: Seconds::new(5),
+            log_budget: None,
+            resume_window: Seconds::new(30),
+            max_lag: Seconds::new(10),
+            max_late: Seconds::new(5),
+            no_progress: Seconds::new(15),
+            max_message: ByteSize::from_bytes(16 << 20),
+            publisher_silence: Seconds::new(20),
+            max_children: 256,
+            max_depth: 4,
+        }
+    }
+}
+
+impl Limits {
+    /// The log's budget in bytes for a program on this machine.
+    pub fn log_bytes(&self, program: Program) -> u64 {
+        match (self.log_budget, program) {
+            (Some(size), _) => size.bytes(),
+            (None, Program::Origin) => ORIGIN_LOG_BYTES,
+            (None, Program::Edge) => memory_bytes() / EDGE_MEMORY_SHARE,
+        }
+    }
+}
+
+/// The machine's memory.
+fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+}
+
+/// How many descriptors this process may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// What holds now; `None` is no bound.
+    pub soft: Option<u64>,
+    /// What the process may raise it to; `None` is no bound.
+    pub hard: Option<u64>,
+}
+
+impl OpenFiles {
+    /// What holds now.
+    pub fn read() -> Self {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        Self {
+            soft: current,
+            hard: maximum,
+        }
+    }
+
+    /// Raises the soft bound to the hard one: each viewer is a descriptor. Where the system refuses, what held before
+    /// still holds; the value returned is the truth.
+    pub fn raise() -> Self {
+        let before = Self::read();
+        if before.soft != before.hard {
+            let wanted = Rlimit {
+                current: before.hard,
+                maximum: before.hard,
+            };
+            if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+                tracing::warn!(%error, "cannot raise the number of open files");
+            }
+        }
+        Self::read()
+    }
+
+    /// How many viewers fit, after what the program itself needs.
+    pub fn viewers(self) -> u64 {
+        self.soft.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES)
+    }
+
+    /// The same after [`raise`](Self::raise), for a program that only looks.
+    #[must_use]
+    pub const fn raised(self) -> Self {
+        Self {
+            soft: self.hard,
+            hard: self.hard,
+        }
+    }
+}
+
+impl fmt::Display for OpenFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.soft {
+            Some(files) => write!(f, "{files} open files (room for {} viewers)", self.viewers()),
+            None => f.write_str("any number of open files"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_a_budget_on_every_machine() {
+        let limits = Limits::default();
+        assert_eq!(limits.log_bytes(Program::Origin), 512_000_000);
+        let edge = limits.log_bytes(Program::Edge);
+        assert!(
+            edge > 16 << 20,
+            "a quarter of this machine's memory is {edge} bytes"
+        );
+        let stated = Limits {
+            log_budget: Some(ByteSize::from_bytes(1 << 20)),
+            ..limits
+        };
+        assert_eq!(stated.log_bytes(Program::Edge), 1 << 20);
+    }
+
+    #[test]
+    fn raising_reaches_the_hard_bound_and_says_what_it_means() {
+        let after = OpenFiles::raise();
+        assert_eq!(after.soft, after.hard);
+        let few = OpenFiles {
+            soft: Some(1024),
+            hard: Some(4096),
+        };
+        assert_eq!(few.to_string(), "1024 open files (room for 512 viewers)");
+        assert_eq!(few.raised().viewers(), 4096 - RESERVED_FILES);
+    }
+}

@@ -1,0 +1,179 @@
+//! A node: what origin and edge have in common, put together.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus::Registry;
+use relay_web::Assets;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::{Config, Listen, Program};
+use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
+use crate::serve::ingest::Ingest;
+use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
+use crate::stream::{Hub, HubConfig, LogConfig};
+
+/// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
+const BUDGET_CHECK: Duration = Duration::from_millis(250);
+
+/// How long a viewer of a stream that has no start point yet is held before it is told to come again: longer than an
+/// ordinary keyframe interval.
+const START_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a node did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A port could not be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The fan-out's threads could not be started.
+    #[error("cannot start the fan-out: {0}")]
+    Fanout(#[from] std::io::Error),
+    /// A metric's name is taken: a mistake of ours.
+    #[error("cannot register metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Streams and fan-out of a node, and what runs for it.
+pub struct Node {
+    /// Its streams.
+    pub hub: Arc<Hub>,
+    /// Its fan-out.
+    pub fanout: Arc<Fanout>,
+    /// Its time.
+    pub clock: Clock,
+    /// Ends everything that belongs to it.
+    pub stop: CancellationToken,
+    /// What runs for it.
+    pub tasks: TaskTracker,
+    serve_metrics: ServeMetrics,
+}
+
+/// Where a node's doors are.
+#[derive(Clone, Copy, Debug)]
+pub struct Doors {
+    /// HTTP viewers and pages.
+    pub http: SocketAddr,
+    /// RTMP publishers and players.
+    pub rtmp: SocketAddr,
+}
+
+impl Node {
+    /// Starts the fan-out and the watch over the logs' budget. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the kernel has no threads or descriptors for it.
+    pub fn start(
+        config: &Config,
+        program: Program,
+        registry: &Registry,
+        clock: Clock,
+    ) -> Result<Self, NodeError> {
+        let limits = &config.limits;
+        let hub = Arc::new(Hub::new(HubConfig {
+            max_streams: limits.max_streams as usize,
+            log_budget: usize::try_from(limits.log_bytes(program)).unwrap_or(usize::MAX),
+            log: LogConfig {
+                resume_window_ms: limits.resume_window.millis(),
+            },
+        }));
+        let fanout = FanoutConfig {
+            shards: config.fanout.shards.map_or(0, NonZeroU16::get).into(),
+            period_ms: config.fanout.period.millis(),
+            max_late_ms: limits.max_late.millis(),
+            no_progress_ms: limits.no_progress.millis(),
+            max_viewers: limits.max_viewers as usize,
+        };
+        let fanout = Arc::new(Fanout::start(fanout, clock, &FanoutMetrics::register(registry)?)?);
+        let node = Self {
+            hub,
+            fanout,
+            clock,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            serve_metrics: ServeMetrics::register(registry)?,
+        };
+        node.watch_budget();
+        Ok(node)
+    }
+
+    /// Opens the doors for viewers and, with `ingest`, for publishers.
+    ///
+    /// # Errors
+    /// Which port could not be had, and why.
+    pub fn open(&self, config: &Config, ingest: Option<Arc<dyn Ingest>>) -> Result<Doors, BindError> {
+        let site = Arc::new(Site {
+            hub: Arc::clone(&self.hub),
+            fanout: Arc::clone(&self.fanout),
+            clock: self.clock,
+            ingest,
+            assets: Assets::load(),
+            cors: config.viewers.cors.as_str().to_owned(),
+            frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),
+            limits: ServeLimits {
+                max_connections: config.limits.max_handshakes as usize,
+                request_time: config.limits.handshake_time.get(),
+                start_wait: START_WAIT,
+                publisher_idle: config.limits.publisher_silence.get(),
+            },
+            metrics: self.serve_metrics.clone(),
+            stop: self.stop.clone(),
+        });
+        let listener = |listen: Listen, name, key| {
+            Listener::bind(&ListenConfig {
+                address: listen.addr(),
+                name,
+                key,
+                congestion: config.viewers.congestion.name().map(str::to_owned),
+                send_buffer: config.viewers.send_buffer.len(),
+                unsent: u32::try_from(config.viewers.unsent.bytes()).unwrap_or(u32::MAX),
+            })
+        };
+        let http = listener(config.http.listen, "HTTP", "[http] listen")?;
+        let rtmp = listener(config.rtmp.listen, "RTMP", "[rtmp] listen")?;
+        let doors = Doors {
+            http: http.local_addr(),
+            rtmp: rtmp.local_addr(),
+        };
+        self.tasks.spawn(Arc::clone(&site).serve_http(http));
+        self.tasks.spawn(site.serve_rtmp(rtmp));
+        Ok(doors)
+    }
+
+    fn watch_budget(&self) {
+        let (hub, stop) = (Arc::clone(&self.hub), self.stop.clone());
+        self.tasks.spawn(async move {
+            let mut tick = tokio::time::interval(BUDGET_CHECK);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut shed = 0;
+            while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                hub.enforce_budget();
+                let starts = hub.counters().starts_shed.load(Ordering::Relaxed);
+                if starts > shed {
+                    tracing::warn!(
+                        budget = hub.log_budget(),
+                        "the logs' memory is used up ([limits] log_budget): joiners wait for the next keyframe"
+                    );
+                    shed = starts;
+                }
+            }
+        });
+    }
+
+    /// Ends all viewers and connections, and waits until it is done.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let fanout = Arc::clone(&self.fanout);
+        // The fan-out's threads say goodbye within milliseconds, but are joined where that holds nobody up.
+        if let Err(panic) = tokio::task::spawn_blocking(move || fanout.stop()).await {
+            tracing::error!(%panic, "the fan-out did not stop cleanly");
+        }
+    }
+}
