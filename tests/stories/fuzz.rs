@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use relay_core::fuzz;
+use relay_core::token::{JoinToken, Secret, TokenId};
 use relay_tests::random::Random;
 use relay_tests::story::{Stage, Turn, story, workspace_dir};
 
@@ -21,6 +22,9 @@ const HANG: Duration = Duration::from_secs(1);
 /// The longest input.
 const LENGTH: usize = 8 * 1024;
 
+/// So often each seed runs whole and unchanged, with other choices each time.
+const WHOLE: usize = 8;
+
 /// Where the corpus of recorded publishes and plays lies; its files are binary.
 const CAPTURES: &str = "crates/relay-core/tests/fixtures/rtmp";
 
@@ -29,21 +33,27 @@ const HANDSHAKE: usize = 1 + 2 * 1536;
 
 #[test]
 fn amf0_values() {
-    survives("amf0", fuzz::amf0::body, captures);
+    survives("amf0", fuzz::amf0::body, 0, captures);
 }
 
 #[test]
 fn rtmp_chunks() {
-    survives("chunk", fuzz::chunk::body, captures);
+    survives("chunk", fuzz::chunk::body, 2, captures);
 }
 
 #[test]
 fn rtmp_sessions() {
-    survives("rtmp", fuzz::rtmp::body, captures);
+    survives("rtmp", fuzz::rtmp::body, 1, captures);
 }
 
-/// Runs a body on what becomes of its corpus.
-fn survives(name: &'static str, body: fn(&[u8]), corpus: fn() -> Result<Vec<Vec<u8>>>) {
+#[test]
+fn join_tokens() {
+    survives("token", fuzz::token::body, 1, tokens);
+}
+
+/// Runs a body on what becomes of its corpus; before each input come as many bytes of chance as the body takes to
+/// choose between its ways.
+fn survives(name: &'static str, body: fn(&[u8]), choices: usize, corpus: fn() -> Result<Vec<Vec<u8>>>) {
     story(name, Turn::Beside, async |stage| {
         let seconds = std::env::var("RELAY_FUZZ_SECONDS")
             .ok()
@@ -53,12 +63,15 @@ fn survives(name: &'static str, body: fn(&[u8]), corpus: fn() -> Result<Vec<Vec<
         ensure!(!seeds.is_empty(), "no corpus");
         let seed = Random::seed_for(&format!("fuzz {name}"));
         let mut random = Random::seeded(seed);
-        for input in &seeds {
-            run(stage, body, input)?;
-        }
-        let mut runs = seeds.len();
-        while Instant::now() < end {
-            run(stage, body, &grown(&seeds, &mut random))?;
+        let mut runs = 0;
+        while runs < WHOLE * seeds.len() || Instant::now() < end {
+            let mut input = vec![0; choices];
+            random.fill(&mut input);
+            match seeds.get(runs % seeds.len()) {
+                Some(seed) if runs < WHOLE * seeds.len() => input.extend_from_slice(seed),
+                _ => input.extend(grown(&seeds, &mut random)),
+            }
+            run(stage, body, &input)?;
             runs += 1;
         }
         println!("fuzz {name}: {runs} inputs");
@@ -126,16 +139,31 @@ fn piece(seed: &[u8], random: &mut Random) -> Vec<u8> {
     seed[start..start + length].to_vec()
 }
 
-/// Recorded connections, whole and from behind the handshake on: the bodies take a byte or two of choices before it.
+/// Recorded connections, whole and from behind the handshake on.
 fn captures() -> Result<Vec<Vec<u8>>> {
     let mut captures = files_in(&workspace_dir().join(CAPTURES))?;
     for whole in captures.clone() {
         if let Some(behind) = whole.get(HANDSHAKE..) {
-            captures.push([&[0, 0], behind].concat());
-            captures.push([&[1, 90], behind].concat());
+            captures.push(behind.to_vec());
         }
     }
     Ok(captures)
+}
+
+/// Good tokens: whole ones, and the checked texts that hold them.
+fn tokens() -> Result<Vec<Vec<u8>>> {
+    let token = |addresses: &[&str]| {
+        let addresses = addresses
+            .iter()
+            .map(|address| address.parse())
+            .collect::<Result<_, _>>()?;
+        let token = JoinToken::new(TokenId::new([1; _]), Secret::new([2; _]), [3; 32], addresses)?;
+        anyhow::Ok(token.to_string().into_bytes())
+    };
+    Ok(vec![
+        token(&["127.0.0.1:4433"])?,
+        token(&["[2001:db8::1]:4433", "origin.example.org:4433"])?,
+    ])
 }
 
 fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {

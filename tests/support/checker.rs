@@ -13,7 +13,7 @@ const FAULTS_KEPT: usize = 20;
 /// So many delays are kept, for percentiles: more than any story lasts.
 const DELAYS_KEPT: usize = 200_000;
 
-/// Where a viewer was moved forward over messages that it never got.
+/// Where a viewer was moved forward over messages that it never got, or the publisher began anew.
 #[derive(Clone, Debug)]
 pub struct Jump {
     /// How many messages were left out.
@@ -234,10 +234,13 @@ impl Checker {
             .map(|place| place + 1)
             .filter(|place| ledger.is_at(*place, &hash))
             .collect();
-        if next.is_empty() {
-            self.find_again(&ledger, message, role, &hash, now);
-        } else {
-            self.places = next;
+        let before = self.places.last().copied();
+        match (next.last(), before) {
+            (Some(&landed), Some(before)) => {
+                self.move_on(&ledger, before, landed, role, now);
+                self.places = next;
+            }
+            _ => self.find_again(&ledger, message, role, &hash, now),
         }
         if let Some(entry) = self.places.last().and_then(|place| ledger.entry(*place)) {
             self.check_headers(message.kind, &entry.headers);
@@ -270,14 +273,23 @@ impl Checker {
             self.fault(format!("message {newest} came again after {before}"));
             return;
         };
-        let session_of = |place| ledger.entry(place).map(|entry| entry.session);
-        self.report.jumps.push(Jump {
-            lost: landed - before - 1,
-            on_start: role == Role::Keyframe || self.report.video == 0,
-            new_session: session_of(landed) != session_of(before),
-            at: now,
-        });
+        self.move_on(ledger, before, landed, role, now);
         self.places = found.into_iter().filter(|place| *place > before).collect();
+    }
+
+    /// Takes note of a jump: messages left out, or the publisher begun anew.
+    fn move_on(&mut self, ledger: &Ledger, before: usize, landed: usize, role: Role, now: Instant) {
+        let session_of = |place| ledger.entry(place).map(|entry| entry.session);
+        let new_session = session_of(landed) != session_of(before);
+        let lost = landed - before - 1;
+        if new_session || lost > 0 {
+            self.report.jumps.push(Jump {
+                lost,
+                on_start: role == Role::Keyframe || self.report.video == 0,
+                new_session,
+                at: now,
+            });
+        }
     }
 
     fn check_headers(&mut self, kind: TagKind, needed: &HeadersInForce) {
@@ -375,6 +387,24 @@ mod tests {
         let mut changed = seen.clone();
         changed[50].payload = bytes::Bytes::from_static(b"\xaf\x01no");
         assert!(judge(&ledger, &changed).complaint().contains("nobody published"));
+    }
+
+    #[test]
+    fn notices_that_the_publisher_began_anew() {
+        let (ledger, messages) = published();
+        ledger.begin_session();
+        let again = Synthetic {
+            seed: 2,
+            ..Synthetic::default()
+        };
+        let again: Vec<Message> = again.play().take(200).collect();
+        again.iter().for_each(|message| ledger.note(message));
+        let mut seen = seen_from(0, &messages, 0);
+        seen.extend(seen_from(0, &again, 10_000));
+        let report = judge(&ledger, &seen);
+        assert_eq!(report.complaint(), "");
+        assert_eq!(report.jumps.len(), 1);
+        assert!(report.jumps[0].new_session && report.jumps[0].on_start && report.jumps[0].lost == 0);
     }
 
     #[test]
