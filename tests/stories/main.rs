@@ -13,6 +13,7 @@ mod demo;
 mod dependencies;
 mod edge_cut_off;
 mod ffmpeg_publishes_everyone_watches;
+mod first_start;
 mod fuzz;
 mod latency;
 mod memory;

@@ -16,6 +16,10 @@ use crate::process::{Log, Process, output_of};
 use crate::story::{Stage, profile_dir};
 use crate::wait::until;
 
+/// The configuration's name in a node's folder, in which the node runs: the path of a Unix socket beside it, the
+/// admin's, may be no longer than 107 bytes, however deep the folder lies.
+const CONFIG: &str = "relay.toml";
+
 /// The ports of one node; they stay the same over restarts.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
@@ -102,11 +106,6 @@ impl Node {
         self.tables.push('\n');
     }
 
-    /// Where its configuration lies.
-    pub fn config_path(&self) -> PathBuf {
-        self.folder.join("relay.toml")
-    }
-
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -122,7 +121,7 @@ impl Node {
     /// When it cannot be started.
     pub fn launch(&mut self) -> Result<()> {
         let mut command = self.command()?;
-        command.args(self.verb()).arg("--config").arg(self.config_path());
+        command.args(self.verb()).args(["--config", CONFIG]);
         self.process = Some(Process::spawn(&self.stage, &self.name, &mut command)?);
         Ok(())
     }
@@ -266,7 +265,7 @@ impl Node {
 
     /// The program with its environment and its configuration written, without arguments.
     fn command(&self) -> Result<Command> {
-        std::fs::write(self.config_path(), self.config())?;
+        std::fs::write(self.folder.join(CONFIG), self.config())?;
         let mut command = Command::new(&self.program);
         command.current_dir(&self.folder).env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -288,12 +287,10 @@ impl Node {
             link,
             metrics,
         } = self.ports;
-        let admin = self.folder.join("admin.sock");
         format!(
             "[http]\nlisten = \"127.0.0.1:{http}\"\n\n[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n\n\
              [link]\nlisten = \"127.0.0.1:{link}\"\n\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\n\
-             [admin]\nsocket = \"{}\"\n\n{}",
-            admin.display(),
+             [admin]\nsocket = \"admin.sock\"\n\n{}",
             self.tables
         )
     }
@@ -424,10 +421,7 @@ impl Origin {
     /// When it fails.
     pub async fn verb_says(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.node.command()?;
-        command
-            .args(arguments)
-            .arg("--config")
-            .arg(self.node.config_path());
+        command.args(arguments).args(["--config", CONFIG]);
         output_of(&mut command).await
     }
 
@@ -465,7 +459,7 @@ impl Node {
     /// When it cannot be started or does not end.
     pub async fn refuses_to_start(&self) -> Result<(Option<i32>, String)> {
         let mut command = self.command()?;
-        command.args(self.verb()).arg("--config").arg(self.config_path());
+        command.args(self.verb()).args(["--config", CONFIG]);
         let name = format!("{}, refused", self.name);
         let mut process = Process::spawn(&self.stage, &name, &mut command)?;
         let status = process.ended().await?;
