@@ -15,6 +15,7 @@ mod edge_cut_off;
 mod ffmpeg_publishes_everyone_watches;
 mod first_start;
 mod fuzz;
+mod http_answers;
 mod latency;
 mod memory;
 mod metrics;
