@@ -1,7 +1,8 @@
 //! What a person meets first: a start with next to no settings, and the verbs that explain.
 
 use anyhow::{Context as _, ensure};
-use relay_tests::cluster::{Origin, is_private};
+use relay_tests::cluster::Origin;
+use relay_tests::node::is_private;
 use relay_tests::story::{Turn, story};
 
 #[test]

@@ -4,7 +4,7 @@
 //! our own, written from the specifications.
 //!
 //! - [`story`]: the frame of each story, its stage, and who runs beside whom.
-//! - [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
+//! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
 //! - [`link`], [`wall_clock`]: what can go wrong between nodes and within one.
@@ -25,6 +25,7 @@ pub mod link;
 pub mod media;
 pub mod memory;
 pub mod metrics;
+pub mod node;
 pub mod ports;
 pub mod process;
 pub mod random;
