@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config;
 use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
@@ -85,6 +86,29 @@ impl Default for QuicConfig {
             mtu_discovery: true,
             congestion: Congestion::default(),
             socket_buffer: 8 << 20,
+        }
+    }
+}
+
+impl From<&config::Link> for QuicConfig {
+    fn from(link: &config::Link) -> Self {
+        let bytes = |size: config::ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
+        Self {
+            keep_alive: link.keep_alive.get(),
+            idle_timeout: link.idle_timeout.get(),
+            stream_receive_window: bytes(link.stream_window),
+            receive_window: bytes(link.window),
+            send_window: link.window.bytes(),
+            initial_rtt: link.initial_rtt.get(),
+            segmentation_offload: link.gso,
+            mtu_discovery: link.mtu_discovery,
+            congestion: match link.congestion {
+                config::LinkCongestion::Cubic => Congestion::Cubic,
+                config::LinkCongestion::Bbr => Congestion::Bbr,
+                config::LinkCongestion::NewReno => Congestion::NewReno,
+            },
+            socket_buffer: link.udp_buffer.len(),
+            ..Self::default()
         }
     }
 }
