@@ -14,10 +14,12 @@
 //! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
 
+pub mod admin;
 pub mod amf0;
 pub mod clock;
 pub mod codec;
 pub mod config;
+pub mod exit;
 pub mod fanout;
 pub mod flavour;
 pub mod flv;
@@ -26,7 +28,11 @@ pub mod fuzz;
 pub mod http;
 pub mod limits;
 pub mod link;
+pub mod logging;
+pub mod metrics;
 pub mod node;
+mod node_metrics;
+pub mod readiness;
 pub mod rtmp;
 pub mod serve;
 pub mod stream;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
+use crate::node_metrics;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
 use crate::stream::{Hub, HubConfig, LogConfig};
@@ -98,6 +99,7 @@ impl Node {
             tasks: TaskTracker::new(),
             serve_metrics: ServeMetrics::register(registry)?,
         };
+        node_metrics::register(registry, &node.hub, clock, config.metrics.max_streams as usize)?;
         node.watch_budget();
         Ok(node)
     }

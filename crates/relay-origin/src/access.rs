@@ -1,5 +1,6 @@
 //! Who may publish, and the URL that says so to an encoder.
 
+use relay_core::config::PublishPolicy;
 use relay_core::stream::StreamKey;
 
 use crate::state::PublishKey;
@@ -14,6 +15,14 @@ pub enum Access {
 }
 
 impl Access {
+    /// As the configuration says, with the state folder's key.
+    pub fn new(policy: PublishPolicy, key: PublishKey) -> Self {
+        match policy {
+            PublishPolicy::Key => Self::Key(key),
+            PublishPolicy::Open => Self::Open,
+        }
+    }
+
     /// Whether one who showed `secret` may publish, in a time that tells nothing of the key.
     pub fn allows(&self, secret: Option<&str>) -> bool {
         match self {
@@ -52,13 +61,14 @@ mod tests {
 
     #[test]
     fn only_the_whole_key_opens() {
-        let access = Access::Key(key("whole", "correct-key"));
+        let access = Access::new(PublishPolicy::Key, key("whole", "correct-key"));
         assert!(access.allows(Some("correct-key")));
         for wrong in ["", "correct-ke", "correct-key2", "Correct-key", "correct-keZ"] {
             assert!(!access.allows(Some(wrong)), "{wrong:?}");
         }
         assert!(!access.allows(None));
-        assert!(Access::Open.allows(None));
+        let open = Access::new(PublishPolicy::Open, key("open", "correct-key"));
+        assert!(open.allows(None));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use relay_core::clock::Now;
 use relay_core::link::join::{Grant, JoinDesk};
 use relay_core::link::refusal::Refusal;
-use relay_core::tls::{EdgeRequest, InstanceId, LATE_RENEWAL, PoolCa, PoolRoot, SettingsError, late_member};
+use relay_core::tls::{
+    EdgeRequest, InstanceId, LATE_RENEWAL, LEAF_LIFE, PoolCa, PoolRoot, SettingsError, late_member,
+};
 use relay_core::token::{Address, BookFull, JoinToken, Secret, TokenBook, TokenError, TokenId, TokenRecord};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,27 @@ impl Revocations {
     }
 }
 
+/// What the desk grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskConfig {
+    /// How long an edge's certificate lives.
+    pub life: Duration,
+    /// How long after its end it may still be renewed.
+    pub late_renewal: Duration,
+    /// Where edges dial this origin: goes into tokens and answers.
+    pub addresses: Vec<Address>,
+}
+
+impl Default for DeskConfig {
+    fn default() -> Self {
+        Self {
+            life: LEAF_LIFE,
+            late_renewal: LATE_RENEWAL,
+            addresses: Vec::new(),
+        }
+    }
+}
+
 /// Why an operator's wish was not granted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -71,31 +94,24 @@ pub struct Desk {
     ca: Arc<PoolCa>,
     root: PoolRoot,
     state: Arc<State>,
-    life: Duration,
-    addresses: Vec<Address>,
+    config: DeskConfig,
     book: Mutex<TokenBook>,
     revoked: Mutex<Revocations>,
 }
 
 impl Desk {
-    /// Opens the desk: certificates live for `life`, tokens name `addresses`.
+    /// Opens the desk.
     ///
     /// # Errors
     /// When the state folder's files are damaged.
-    pub fn open(
-        state: Arc<State>,
-        ca: Arc<PoolCa>,
-        life: Duration,
-        addresses: Vec<Address>,
-    ) -> Result<Self, DeskError> {
+    pub fn open(state: Arc<State>, ca: Arc<PoolCa>, config: DeskConfig) -> Result<Self, DeskError> {
         Ok(Self {
             root: PoolRoot::new(ca.certificate().clone())?,
             book: Mutex::new(state.tokens()?),
             revoked: Mutex::new(state.revocations()?),
             ca,
             state,
-            life,
-            addresses,
+            config,
         })
     }
 
@@ -113,7 +129,7 @@ impl Desk {
             }
         };
         let fingerprint = self.ca.fingerprint();
-        let token = JoinToken::new(id, secret.clone(), fingerprint, self.addresses.clone())?;
+        let token = JoinToken::new(id, secret.clone(), fingerprint, self.config.addresses.clone())?;
         let mut next = book.clone();
         next.create(id, &secret, ttl, uses, now)?;
         self.state.save_tokens(&next)?;
@@ -148,8 +164,8 @@ impl Desk {
     pub fn revoke_edge(&self, instance: InstanceId, now: Now) -> Result<(), DeskError> {
         let now_s = now.unix_us / 1_000_000;
         let until = now_s
-            .saturating_add(self.life.as_secs())
-            .saturating_add(LATE_RENEWAL.as_secs());
+            .saturating_add(self.config.life.as_secs())
+            .saturating_add(self.config.late_renewal.as_secs());
         let mut revoked = lock(&self.revoked);
         let mut next = revoked.clone();
         next.add(instance, until, now_s)?;
@@ -194,7 +210,7 @@ impl JoinDesk for Desk {
         request: &EdgeRequest,
         now: Now,
     ) -> Option<InstanceId> {
-        late_member(expired, request, &self.root, LATE_RENEWAL, now)
+        late_member(expired, request, &self.root, self.config.late_renewal, now)
     }
 
     fn renew(&self, instance: InstanceId, _now: Now) -> Result<(), Refusal> {
@@ -202,14 +218,14 @@ impl JoinDesk for Desk {
     }
 
     fn sign(&self, request: &EdgeRequest, instance: InstanceId, now: Now) -> Result<Grant, Refusal> {
-        let leaf = self.ca.sign_edge(request, instance, self.life, now);
+        let leaf = self.ca.sign_edge(request, instance, self.config.life, now);
         Ok(Grant {
             leaf: leaf.map_err(|reason| {
                 error!(%reason, "an edge cannot join: its certificate cannot be signed");
                 Refusal::OriginFault
             })?,
-            life: self.life,
-            addresses: self.addresses.clone(),
+            life: self.config.life,
+            addresses: self.config.addresses.clone(),
         })
     }
 }

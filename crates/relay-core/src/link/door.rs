@@ -155,12 +155,12 @@ async fn handshake(connecting: Connecting, remote: SocketAddr, quic: QuicConfig)
         debug!(%remote, %error, "handshake failed");
         Turned::Failed
     })?;
-    let protocol = protocol(&connection);
-    if protocol.as_deref() == Some(JOIN_ALPN) {
-        return Ok(Arrival::Join(connection));
+    match protocol(&connection).as_deref() {
+        Some(LINK_ALPN) => {}
+        Some(JOIN_ALPN) => return Ok(Arrival::Join(connection)),
+        // TLS agrees on no other protocol; were it so, the connection ends by being dropped.
+        _ => return Err(Turned::Failed),
     }
-    // TLS agrees on no other protocol than those two.
-    debug_assert_eq!(protocol.as_deref(), Some(LINK_ALPN));
     let Some(peer) = peer(&connection) else {
         debug!(%remote, "link without a certificate");
         Refusal::NoCertificate.close(&connection);

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use relay_core::clock::{Clock, Now};
+use relay_core::config;
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::PublishRefusal;
 use relay_core::stream::epoch::Held;
@@ -43,6 +44,14 @@ const MAX_REMEMBERED: usize = 4096;
 
 /// How often silence and grace windows are looked at: fine enough for windows of seconds, and nothing to a processor.
 const SWEEP: Duration = Duration::from_millis(250);
+
+/// How patient the configuration is with publishers.
+pub fn patience(config: &config::Origin) -> Patience {
+    Patience {
+        grace_ms: config.grace.millis(),
+        replace_idle_ms: config.replace_idle.millis(),
+    }
+}
 
 /// All publishing on this node.
 pub struct Publishing {

@@ -64,7 +64,12 @@ impl Node {
         let hub = Arc::new(Hub::new(config));
         let clock = Clock::start();
         let records = Arc::new(state.streams().unwrap());
-        let publishing = Publishing::new(Arc::clone(&hub), Patience::default(), clock, records);
+        let publishing = Publishing::new(
+            Arc::clone(&hub),
+            patience(&config::Origin::default()),
+            clock,
+            records,
+        );
         Self {
             hub,
             encoders: Encoders::new(Access::Key(key), Arc::clone(&publishing)),

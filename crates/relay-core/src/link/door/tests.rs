@@ -78,11 +78,15 @@ async fn a_member_is_let_in_and_known() {
     assert_eq!(peer, edge.peer());
     assert_eq!(tls::peer_instance(&theirs), Some(edge.peer().instance));
     // The windows are open now: many groups at once, either way.
-    let mut groups = Vec::new();
-    for _ in 0..100 {
-        groups.push(connection.open_uni().await.unwrap());
-        groups.push(theirs.open_uni().await.unwrap());
-    }
+    let opened = async {
+        let mut groups = Vec::new();
+        for _ in 0..100 {
+            groups.push(connection.open_uni().await.unwrap());
+            groups.push(theirs.open_uni().await.unwrap());
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), opened).await;
+    assert!(waited.is_ok(), "a member's streams stay closed");
 }
 
 #[tokio::test]
@@ -178,10 +182,13 @@ async fn a_dialler_meets_whom_it_asked_for_or_nobody() {
 async fn another_protocol_is_refused() {
     let origin = Node::origin();
     let mut tls = tls::link_client(origin.desk.edge(now()), &origin.desk.root()).unwrap();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
     let limit = Duration::from_secs(10);
-    let dialled = dial(&dialler(), &config(tls), &origin.address, tls::ORIGIN_NAME, limit).await;
-    assert!(matches!(dialled, Err(DialError::Handshake { .. })), "{dialled:?}");
+    for protocols in [vec![b"h3".to_vec()], Vec::new()] {
+        tls.alpn_protocols = protocols;
+        let config = config(tls.clone());
+        let dialled = dial(&dialler(), &config, &origin.address, tls::ORIGIN_NAME, limit).await;
+        assert!(matches!(dialled, Err(DialError::Handshake { .. })), "{dialled:?}");
+    }
 }
 
 /// A first packet and no more: a source that may be forged.
