@@ -1,1 +1,26 @@
-//! x
+//! What the relay promises, one story per file, told with the real programs. All in one test program, since linking is
+//! what costs time.
+//!
+//! A story waits for events, never for time to pass; where it judges a time, a sleeper beside it says whether the
+//! machine itself was on time.
+
+#![cfg(test)]
+
+mod bad_input;
+mod browser;
+mod byte_exactness;
+mod demo;
+mod dependencies;
+mod edge_cut_off;
+mod ffmpeg_publishes_everyone_watches;
+mod first_start;
+mod fuzz;
+mod http_answers;
+mod latency;
+mod memory;
+mod metrics;
+mod origin_dies;
+mod publisher_returns;
+mod push;
+mod rogue_children;
+mod stalled_viewer;

@@ -5,6 +5,7 @@
 
 pub mod amf0;
 pub mod chunk;
+pub mod http;
 pub mod rtmp;
 pub mod token;
 

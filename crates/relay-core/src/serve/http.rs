@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,14 +13,15 @@ use super::metrics::JoinOutcome;
 use super::{Site, pages};
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
-use crate::http::{self, Method, RequestHead, Route};
-use crate::stream::StreamKey;
+use crate::http::{self, MAX_HEAD_BYTES, Method, RequestHead, Route, Status, Version};
+use crate::stream::{Stream, StreamKey};
 
 /// How long a peer may take to accept a small answer.
 const WRITE_TIME: Duration = Duration::from_secs(5);
 
-/// After how many seconds one who was refused may ask again: the time of a keyframe or two.
-const RETRY_AFTER: u32 = 2;
+/// For how long what a peer still sends is read after its answer: closing before would reset the connection, and a
+/// reset eats answers that were not read yet.
+const LINGER_TIME: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
     let since = Instant::now();
@@ -42,69 +44,66 @@ struct Connection<'a> {
 impl Connection<'_> {
     async fn run(mut self) -> io::Result<()> {
         let mut input = BytesMut::with_capacity(1024);
-        let read = tokio::time::timeout(
-            self.site.limits.request_time,
-            read_head(&mut self.socket, &mut input),
-        )
-        .await;
-        let head = match read {
-            Ok(Ok(Some(head))) => head,
-            Ok(Ok(None)) => {
-                self.site.metrics.joined(JoinOutcome::Gone);
-                return Ok(());
+        let reading = read_head(&mut self.socket, &mut input);
+        let head = match tokio::time::timeout(self.site.limits.request_time, reading).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(ReadError::Http(error))) => {
+                self.site.metrics.joined(JoinOutcome::BadRequest);
+                return self
+                    .answer_error(error.status(), &error.to_string(), Method::Other)
+                    .await;
             }
             Ok(Err(ReadError::Io(error))) => {
                 self.site.metrics.joined(JoinOutcome::Gone);
                 return Err(error);
             }
-            Ok(Err(ReadError::Http(error))) => {
-                self.site.metrics.joined(JoinOutcome::BadRequest);
-                return self
-                    .answer(http::error_response(error.status(), &error.to_string(), None))
-                    .await;
-            }
             Err(_) => {
                 self.site.metrics.joined(JoinOutcome::Gone);
+                // Browsers open connections that they may need: to one that said nothing there is nothing to say.
+                if input.is_empty() {
+                    return Ok(());
+                }
                 return self
-                    .answer(http::error_response(408, "the request took too long", None))
+                    .answer_error(Status::RequestTimeout, "the request took too long", Method::Other)
                     .await;
             }
         };
+        let Some(head) = head else {
+            self.site.metrics.joined(JoinOutcome::Gone);
+            return Ok(());
+        };
         match Route::of(&head) {
-            Route::Live { key } => self.live(&head, key).await,
+            Route::Live { key } => self.live(&head, &key).await,
+            Route::NotFound(error) => {
+                let why = format!("there can be no such stream: {error}");
+                self.refuse(JoinOutcome::NotFound, &why, head.method()).await
+            }
             Route::Other => pages::serve(self.site, self.socket, input.freeze()).await,
         }
     }
 
-    async fn live(mut self, head: &RequestHead, key: StreamKey) -> io::Result<()> {
-        match head.method {
-            Method::Options => return self.answer(http::preflight_response()).await,
+    async fn live(mut self, head: &RequestHead, key: &StreamKey) -> io::Result<()> {
+        match head.method() {
+            Method::Options => return self.answer(http::preflight_response(&self.site.cors)).await,
             Method::Get | Method::Head => {}
             Method::Other => {
+                let why = "a stream takes GET, HEAD and OPTIONS";
                 return self
-                    .answer(http::error_response(
-                        405,
-                        "a stream takes GET, HEAD and OPTIONS",
-                        None,
-                    ))
+                    .answer_error(Status::MethodNotAllowed, why, head.method())
                     .await;
             }
         }
-        let Some(stream) = self.site.hub.get(&key) else {
-            let why = format!("there is no stream {key} here; is it being published?");
-            return self.refuse(JoinOutcome::NotFound, 404, &why).await;
+        let stream = match self.playable(key).await {
+            Ok(stream) => stream,
+            Err((outcome, why)) => return self.refuse(outcome, &why, head.method()).await,
         };
-        if head.method == Method::Head {
-            return self.answer(http::live_head(head.version)).await;
+        let response = http::live_head(head.version(), &self.site.cors);
+        if head.method() == Method::Head {
+            return self.answer(response).await;
         }
-        if !self.site.start_point(&stream).await {
-            let why = format!("the stream {key} has no keyframe yet; try again in a moment");
-            return self.refuse(JoinOutcome::NotReady, 503, &why).await;
-        }
-        let flavour = if head.version == http::Version::Http10 {
-            Flavour::FlvBare
-        } else {
-            Flavour::Flv
+        let flavour = match head.version() {
+            Version::Http10 => Flavour::FlvBare,
+            Version::Http11 => Flavour::Flv,
         };
         // The socket goes with the viewer; a copy of it stays for the answer to a refusal.
         let socket = self.socket.into_std()?;
@@ -114,7 +113,7 @@ impl Connection<'_> {
             peer: self.peer,
             stream,
             flavour,
-            head: http::live_head(head.version),
+            head: response,
             dialogue: None,
         };
         match self.site.fanout.hand_over(viewer) {
@@ -130,15 +129,42 @@ impl Connection<'_> {
                     HandOverError::Stopping => "this server is shutting down".to_owned(),
                     other => other.to_string(),
                 };
-                self.refuse(JoinOutcome::Full, 503, &why).await
+                self.refuse(JoinOutcome::Full, &why, head.method()).await
             }
         }
     }
 
-    async fn refuse(mut self, outcome: JoinOutcome, status: u16, why: &str) -> io::Result<()> {
+    /// The stream, once one can join it; or what to say instead.
+    async fn playable(&self, key: &StreamKey) -> Result<Arc<Stream>, (JoinOutcome, String)> {
+        let here = self.site.hub.get(key).filter(|stream| !stream.ended());
+        let Some(stream) = here else {
+            let why = format!("there is no stream {key} here; is it being published?");
+            return Err((JoinOutcome::NotFound, why));
+        };
+        if self.site.start_point(&stream).await {
+            return Ok(stream);
+        }
+        Err(if stream.ended() {
+            (JoinOutcome::NotFound, format!("the stream {key} has just ended"))
+        } else {
+            let why = format!("the stream {key} has no keyframe yet; try again in a moment");
+            (JoinOutcome::NotReady, why)
+        })
+    }
+
+    /// Turns away one who asked for a stream.
+    async fn refuse(mut self, outcome: JoinOutcome, why: &str, method: Method) -> io::Result<()> {
         self.site.metrics.joined(outcome);
-        let retry = (status == 503).then_some(RETRY_AFTER);
-        self.answer(http::error_response(status, why, retry)).await
+        let status = match outcome {
+            JoinOutcome::NotFound => Status::NotFound,
+            _ => Status::Unavailable,
+        };
+        self.answer_error(status, why, method).await
+    }
+
+    async fn answer_error(&mut self, status: Status, why: &str, method: Method) -> io::Result<()> {
+        self.answer(http::error_response(status, why, method, &self.site.cors))
+            .await
     }
 
     /// Writes a whole answer, says that it was all, and reads on for a moment so that a reset does not eat it.
@@ -153,7 +179,7 @@ impl Connection<'_> {
         let mut rest = [0; 1024];
         let drained = async { while self.socket.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
         // The end, an error or the time: either way the answer had its chance.
-        let _ = tokio::time::timeout(Duration::from_secs(1), drained).await;
+        let _ = tokio::time::timeout(LINGER_TIME, drained).await;
         Ok(())
     }
 }
@@ -164,17 +190,25 @@ enum ReadError {
 }
 
 /// Reads up to the end of the request's head, which stays in `input`; `None` if the peer left before its first byte.
+///
+/// The head is read anew only when a line has ended, so that one who sends it byte by byte gets no more work done than
+/// another.
 async fn read_head(socket: &mut TcpStream, input: &mut BytesMut) -> Result<Option<RequestHead>, ReadError> {
     loop {
-        if let Some((head, _)) = RequestHead::parse(input).map_err(ReadError::Http)? {
-            return Ok(Some(head));
-        }
+        let before = input.len();
         if socket.read_buf(input).await.map_err(ReadError::Io)? == 0 {
             return if input.is_empty() {
                 Ok(None)
             } else {
                 Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into()))
             };
+        }
+        // The first byte tells a wrong protocol, which may have no lines.
+        if before > 0 && input.len() < MAX_HEAD_BYTES && !input[before..].contains(&b'\n') {
+            continue;
+        }
+        if let Some((head, _)) = RequestHead::parse(input).map_err(ReadError::Http)? {
+            return Ok(Some(head));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
@@ -46,11 +47,42 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/api/streams" => streams(site),
-        _ => plain(
-            StatusCode::NOT_FOUND,
-            "there is nothing here; streams are at /app/name.flv\n",
-        ),
+        path => asset(site, path, request.headers()).unwrap_or_else(|| {
+            plain(
+                StatusCode::NOT_FOUND,
+                "there is nothing here; streams are at /app/name.flv\n",
+            )
+        }),
     }
+}
+
+/// A page or a part of one. Browsers keep it and ask whether it has changed, so that a reload costs a small uplink nothing.
+fn asset(site: &Site, path: &str, request: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    let says = |name, what: &str| {
+        request
+            .get_all(name)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|text| text.contains(what)))
+    };
+    let asset = site.assets.get(path, says(header::ACCEPT_ENCODING, "gzip"))?;
+    let mut response = match says(header::IF_NONE_MATCH, &asset.etag) {
+        true => respond(StatusCode::NOT_MODIFIED, asset.content_type, Bytes::new()),
+        false => respond(StatusCode::OK, asset.content_type, asset.body),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert(header::ETAG, HeaderValue::from_str(&asset.etag).ok()?);
+    if asset.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    for (name, value) in relay_web::security_headers(&site.frame_ancestors) {
+        headers.insert(
+            HeaderName::from_bytes(name.as_bytes()).ok()?,
+            HeaderValue::from_str(&value).ok()?,
+        );
+    }
+    Some(response)
 }
 
 fn streams(site: &Site) -> Response<Full<Bytes>> {
@@ -82,13 +114,7 @@ fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Respo
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static(content_type),
-    );
-    headers.insert(
-        header::CACHE_CONTROL,
-        header::HeaderValue::from_static("no-store"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,0 +1,32 @@
+# The project's verbs. CI calls `make test` and nothing else.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test check deny demo tools
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## Build all programs
+	@scripts/need $(CARGO) cc
+	$(CARGO) build --locked --workspace --bins
+
+test: tools check build ## Install what tests need, then check, build and tell every story
+	$(CARGO) test --locked --workspace
+
+check: ## Format, lints, documentation; bans and licences are a test of their own
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+deny: ## Run cargo-deny, where it is installed
+	@scripts/need cargo-deny
+	$(CARGO) deny --locked check
+
+demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_PORTS=20000 moves the ports)
+	@exec $(TARGET)/debug/demo
+
+tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, promtool, playwright-core
+	@scripts/tools $(TARGET)/tools

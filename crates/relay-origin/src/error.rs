@@ -1,0 +1,71 @@
+//! Why an origin did not come up.
+
+use relay_core::config::ConfigError;
+use relay_core::exit::Exit;
+use relay_core::link::quic::{BindError as LinkBindError, NoInitialCipher};
+use relay_core::node::NodeError;
+use relay_core::serve::BindError;
+use relay_core::tls::SettingsError;
+use relay_core::token::AddressError;
+
+use crate::identity::SelfSignError;
+use crate::ingest::file::SourceError;
+use crate::state::StateError;
+
+/// Why an origin did not come up; each is a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state folder cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A clip cannot be played.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Fan-out, metrics or a port.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The link's port.
+    #[error("{0} (links, [link] listen)")]
+    Link(#[from] LinkBindError),
+    /// This origin's own certificate.
+    #[error("cannot certify this origin: {0}")]
+    Identity(#[from] SelfSignError),
+    /// TLS refused its settings.
+    #[error(transparent)]
+    Tls(#[from] SettingsError),
+    /// QUIC refused them.
+    #[error(transparent)]
+    Quic(#[from] NoInitialCipher),
+    /// The address for tokens is none.
+    #[error("cannot put this origin's address into tokens: {0}; set public_host in [origin]")]
+    Address(#[from] AddressError),
+    /// The admin socket.
+    #[error("cannot open the admin socket {path}: {error}")]
+    Admin {
+        /// Where.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl StartError {
+    /// The exit code that says so to an init system.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Config,
+            Self::State(_) => Exit::CannotCreate,
+            Self::Source(_) => Exit::IoError,
+            Self::Node(NodeError::Fanout(_)) => Exit::OsError,
+            Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
+            Self::Identity(_) | Self::Tls(_) | Self::Quic(_) => Exit::Software,
+            Self::Address(_) => Exit::Config,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The origin, put together: everything is bound first, then it runs until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use relay_core::clock::Clock;
+use relay_core::config::{Config, Environment, Program};
+use relay_core::limits::OpenFiles;
+use relay_core::link::quic::QuicConfig;
+use relay_core::metrics::{self, MetricsServer};
+use relay_core::node::{Node, NodeError};
+use relay_core::readiness::Readiness;
+use relay_core::stream::StreamKey;
+use relay_core::token::Address;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::error::StartError;
+use crate::greeting::{Greeting, Reach};
+use crate::identity::OriginIdentity;
+use crate::ingest::file::Source;
+use crate::ingest::rtmp::Encoders;
+use crate::ingest::{Publishing, patience};
+use crate::links::{LinkPort, Links};
+use crate::state::State;
+use crate::tokens::Desk;
+
+/// An origin with all its ports open.
+pub struct Origin {
+    node: Node,
+    publishing: Arc<Publishing>,
+    access: Access,
+    sources: Vec<Source>,
+    links: Links,
+    metrics: MetricsServer,
+    readiness: Readiness,
+    reach: Reach,
+    state: Arc<State>,
+}
+
+impl Origin {
+    /// Reads the state folder and opens all ports. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence; nothing is left running then.
+    pub async fn bind(config: &Config, environment: &Environment) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let files = OpenFiles::raise();
+        let sources = config.source.iter().map(Source::load).collect::<Result<Vec<_>, _>>()?;
+        let state = Arc::new(State::open(&config.state_dir(environment)?)?);
+        let access = Access::new(config.origin.publish, state.publish_key()?);
+        let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
+        let readiness = Readiness::waiting_for([("origin", "the ports are not open yet")]);
+        let metrics_listen = config.metrics.listen.addr();
+        let metrics =
+            MetricsServer::bind(metrics_listen, registry.clone(), readiness.clone(), config.metrics.token.clone());
+        let metrics = metrics.await?;
+
+        let ca = Arc::new(state.pool_ca(clock.now())?);
+        let life = config.link.cert_lifetime.get();
+        let identity = OriginIdentity::new(Arc::clone(&ca), state.instance()?, life, clock.now())?;
+        let quic = QuicConfig::from(&config.link);
+        let port = LinkPort::open(config.link.listen.addr(), &identity, &ca, quic)?;
+
+        let node = Node::start(config, Program::Origin, &registry, clock)?;
+        let records = Arc::new(state.streams()?);
+        let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
+        let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
+        let doors = node.open(config, Some(Arc::new(encoders)))?;
+
+        let configured = config.origin.public_host.as_ref().map(|host| host.as_str());
+        let reach = Reach {
+            host: Reach::host(configured, config.link.listen.addr()),
+            http: doors.http.port(),
+            rtmp: doors.rtmp.port(),
+            link: port.address.port(),
+        };
+        let addresses = vec![reach.link_address().parse::<Address>()?];
+        let desk = Arc::new(Desk::open(Arc::clone(&state), ca, life, addresses)?);
+        let links = Links::new(port, identity, desk, &node, publishing.floors());
+        tracing::info!(
+            http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
+            %files, state = %state.folder().display(), "relay-origin is up"
+        );
+        Ok(Self { node, publishing, access, sources, links, metrics, readiness, reach, state })
+    }
+
+    /// What a person at a terminal needs next. It shows the publish key.
+    pub fn greeting(&self, stream: &StreamKey) -> String {
+        let publish_url = self.access.publish_url(&self.reach.host, self.reach.rtmp, stream);
+        let state = self.state.folder().display().to_string();
+        Greeting { reach: &self.reach, publish_url: &publish_url, stream, state: &state }.to_string()
+    }
+
+    /// Where metrics are.
+    pub const fn metrics_address(&self) -> SocketAddr {
+        self.metrics.address()
+    }
+
+    /// Runs until `stop`, then ends all that it started.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { node, publishing, sources, links, metrics, readiness, .. } = self;
+        let clock = node.clock;
+        let ending = node.stop.clone();
+        let publishing_stopped = CancellationToken::new();
+        let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
+        node.tasks.spawn(metrics.run(ending.clone()));
+        node.tasks.spawn(links.run(clock, ending.clone()));
+        for source in sources {
+            node.tasks.spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
+        }
+        readiness.fulfil("origin");
+        stop.cancelled().await;
+        readiness.lack("origin", "this origin is shutting down");
+        node.shut_down().await;
+        publishing_stopped.cancel();
+        if let Err(panic) = sweeping.await {
+            tracing::error!(%panic, "the watch over publishers failed");
+        }
+    }
+}

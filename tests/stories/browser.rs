@@ -1,0 +1,67 @@
+//! A real browser plays the page from an edge.
+
+use anyhow::{Context as _, ensure};
+use relay_tests::calibration::Calibration;
+use relay_tests::cluster::Cluster;
+use relay_tests::process::output_of;
+use relay_tests::story::{Turn, story, target_dir, workspace_dir};
+use relay_tests::tools::{ffmpeg_publishes, node_modules, program};
+use serde_json::Value;
+
+const STREAM: &str = "live/bunny";
+
+/// How far the picture has to advance.
+const SECONDS: f64 = 10.0;
+
+/// How far behind live the page may be, in seconds.
+const DELAY: f64 = 3.0;
+
+/// Of a hundred pictures, so many may be dropped.
+const DROPPED_PERCENT: f64 = 2.0;
+
+#[test]
+fn chromium_plays_the_page() {
+    story("browser", Turn::Alone, async |stage| {
+        let cluster = Cluster::start(stage).await?;
+        let url = cluster.origin.publish_url(STREAM).await?;
+        let _ffmpeg = ffmpeg_publishes(stage, "ffmpeg publishes", &url)?;
+        cluster.edge.shows(STREAM).await?;
+        let screenshot = target_dir()?.join("watch-page.png");
+
+        let calibration = Calibration::start();
+        let mut node = program("node")?;
+        node.arg(workspace_dir().join("tests/browser/watch.mjs"))
+            .arg(node_modules()?);
+        node.arg(program("chromium")?.get_program())
+            .arg(cluster.edge.page(STREAM));
+        node.arg(SECONDS.to_string()).arg(&screenshot);
+        let said = output_of(&mut node).await?;
+        let lateness = calibration.finish();
+
+        let seen: Value = serde_json::from_str(&said).with_context(|| said.clone())?;
+        let figure = |pointer: &str| seen.pointer(pointer).and_then(Value::as_f64);
+        ensure!(seen["error"].is_null(), "the picture broke: {seen}");
+        ensure!(
+            seen["complaints"] == serde_json::json!([]),
+            "the page complains: {seen}"
+        );
+        ensure!(figure("/stats/mediaErrors") == Some(0.0), "media errors: {seen}");
+        ensure!(
+            seen["muted"] == true,
+            "a page that starts by itself is muted: {seen}"
+        );
+        ensure!(
+            figure("/width").is_some_and(|width| width > 0.0),
+            "no picture: {seen}"
+        );
+
+        let latency = figure("/stats/latency").with_context(|| format!("no latency in {seen}"))?;
+        let frames = figure("/frames").unwrap_or_default();
+        let dropped = 100.0 * figure("/dropped").unwrap_or_default() / frames.max(1.0);
+        let words = format!("{frames} frames, {dropped:.1} % dropped, {latency:.2} s behind live");
+        let good = latency < DELAY && dropped < DROPPED_PERCENT && frames > 0.0;
+        lateness.judge("the page in Chromium", &words, good);
+        ensure!(screenshot.is_file(), "no screenshot");
+        Ok(())
+    });
+}

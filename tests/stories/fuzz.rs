@@ -1,0 +1,181 @@
+//! Any bytes into every parser: no panic, no hang (B10).
+//!
+//! Each body of `relay_core::fuzz` runs for some seconds on its corpus, changed by chance, and on sheer noise.
+//! `RELAY_TEST_SEED` brings a run back; `RELAY_FUZZ_SECONDS` makes it longer.
+
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use relay_core::fuzz;
+use relay_core::token::{JoinToken, Secret, TokenId};
+use relay_tests::random::Random;
+use relay_tests::story::{Stage, Turn, story, workspace_dir};
+
+/// For how long each body runs, unless the environment says otherwise.
+const SECONDS: u64 = 3;
+
+/// One input may take no longer: even a debug build on a loaded machine is far faster with honest code.
+const HANG: Duration = Duration::from_secs(1);
+
+/// The longest input.
+const LENGTH: usize = 8 * 1024;
+
+/// So often each seed runs whole and unchanged, with other choices each time.
+const WHOLE: usize = 8;
+
+/// Where the corpus of recorded publishes and plays lies; its files are binary.
+const CAPTURES: &str = "crates/relay-core/tests/fixtures/rtmp";
+
+/// C0, C1 and C2.
+const HANDSHAKE: usize = 1 + 2 * 1536;
+
+#[test]
+fn amf0_values() {
+    survives("amf0", fuzz::amf0::body, 0, captures);
+}
+
+#[test]
+fn rtmp_chunks() {
+    survives("chunk", fuzz::chunk::body, 2, captures);
+}
+
+#[test]
+fn rtmp_sessions() {
+    survives("rtmp", fuzz::rtmp::body, 1, captures);
+}
+
+#[test]
+fn join_tokens() {
+    survives("token", fuzz::token::body, 1, tokens);
+}
+
+/// Runs a body on what becomes of its corpus; before each input come as many bytes of chance as the body takes to
+/// choose between its ways.
+fn survives(name: &'static str, body: fn(&[u8]), choices: usize, corpus: fn() -> Result<Vec<Vec<u8>>>) {
+    story(name, Turn::Beside, async |stage| {
+        let seconds = std::env::var("RELAY_FUZZ_SECONDS")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
+        let seeds = corpus()?;
+        ensure!(!seeds.is_empty(), "no corpus");
+        let seed = Random::seed_for(&format!("fuzz {name}"));
+        let mut random = Random::seeded(seed);
+        let mut runs = 0;
+        while runs < WHOLE * seeds.len() || Instant::now() < end {
+            let mut input = vec![0; choices];
+            random.fill(&mut input);
+            match seeds.get(runs % seeds.len()) {
+                Some(seed) if runs < WHOLE * seeds.len() => input.extend_from_slice(seed),
+                _ => input.extend(grown(&seeds, &mut random)),
+            }
+            run(stage, body, &input)?;
+            runs += 1;
+        }
+        println!("fuzz {name}: {runs} inputs");
+        Ok(())
+    });
+}
+
+/// Runs one input; one that fails is kept.
+fn run(stage: &Stage, body: fn(&[u8]), input: &[u8]) -> Result<()> {
+    let start = Instant::now();
+    let outcome = catch_unwind(|| body(input));
+    let took = start.elapsed();
+    if outcome.is_ok() && took < HANG {
+        return Ok(());
+    }
+    let file = stage.folder().join("input.bin");
+    std::fs::write(&file, input)?;
+    let how = if outcome.is_ok() {
+        format!("took {took:?} on")
+    } else {
+        "panicked on".to_owned()
+    };
+    bail!(
+        "the body {how} the {} bytes kept in {}",
+        input.len(),
+        file.display()
+    )
+}
+
+/// An input out of the corpus: a piece of a seed or noise, with some bytes changed, taken out, doubled or put in.
+fn grown(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut input = match random.below(8) {
+        0 => vec![0; random.below(300)],
+        _ => piece(&seeds[random.below(seeds.len())], random),
+    };
+    if input.iter().all(|byte| *byte == 0) {
+        random.fill(&mut input);
+    }
+    for _ in 0..random.below(8) {
+        let at = random.below(input.len() + 1);
+        match random.below(4) {
+            0 if at < input.len() => input[at] = random.next() as u8,
+            1 if at < input.len() => input[at] ^= 1 << random.below(8),
+            2 => {
+                let until = (at + random.below(16)).min(input.len());
+                input.drain(at..until);
+            }
+            _ => {
+                let other = piece(&seeds[random.below(seeds.len())], random);
+                let short = &other[..other.len().min(random.below(64))];
+                input.splice(at..at, short.iter().copied());
+            }
+        }
+    }
+    input
+}
+
+fn piece(seed: &[u8], random: &mut Random) -> Vec<u8> {
+    let start = if random.below(2) == 0 {
+        0
+    } else {
+        random.below(seed.len() + 1)
+    };
+    let length = random.below(LENGTH).min(seed.len() - start);
+    seed[start..start + length].to_vec()
+}
+
+/// Recorded connections, whole and from behind the handshake on.
+fn captures() -> Result<Vec<Vec<u8>>> {
+    let mut captures = files_in(&workspace_dir().join(CAPTURES))?;
+    for whole in captures.clone() {
+        if let Some(behind) = whole.get(HANDSHAKE..) {
+            captures.push(behind.to_vec());
+        }
+    }
+    Ok(captures)
+}
+
+/// Good tokens: whole ones, and the checked texts that hold them.
+fn tokens() -> Result<Vec<Vec<u8>>> {
+    let token = |addresses: &[&str]| {
+        let addresses = addresses
+            .iter()
+            .map(|address| address.parse())
+            .collect::<Result<_, _>>()?;
+        let token = JoinToken::new(TokenId::new([1; _]), Secret::new([2; _]), [3; 32], addresses)?;
+        anyhow::Ok(token.to_string().into_bytes())
+    };
+    Ok(vec![
+        token(&["127.0.0.1:4433"])?,
+        token(&["[2001:db8::1]:4433", "origin.example.org:4433"])?,
+    ])
+}
+
+fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension != "rs" && extension != "md")
+        {
+            files.push(std::fs::read(&path)?);
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,348 @@
+//! A node: one of the real programs, on free ports of the loopback address, with a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::http::{ask, get};
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::ports::free_port;
+use crate::process::{Log, Process, output_of};
+use crate::story::{Stage, profile_dir};
+use crate::wait::until;
+
+/// The configuration's name in a node's folder, in which the node runs: the path of a Unix socket beside it, the
+/// admin's, may be no longer than 107 bytes, however deep the folder lies.
+const CONFIG: &str = "relay.toml";
+
+/// The ports of one node; they stay the same over restarts.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// HTTP viewers.
+    pub http: u16,
+    /// RTMP publishers and players.
+    pub rtmp: u16,
+    /// Children, over QUIC (UDP).
+    pub link: u16,
+    /// `/metrics`, `/healthz`, `/readyz`.
+    pub metrics: u16,
+}
+
+impl Ports {
+    /// Ports that nobody uses.
+    pub fn free() -> Self {
+        Self {
+            http: free_port(),
+            rtmp: free_port(),
+            link: free_port(),
+            metrics: free_port(),
+        }
+    }
+}
+
+/// What a node is started with.
+pub struct Node {
+    stage: Stage,
+    name: String,
+    program: PathBuf,
+    folder: PathBuf,
+    ports: Ports,
+    /// Tables beyond the common ones, as TOML.
+    tables: String,
+    environment: Vec<(String, String)>,
+    process: Option<Process>,
+}
+
+impl Node {
+    pub(crate) fn new(stage: &Stage, name: &str, program: &str, ports: Ports) -> Result<Self> {
+        let folder = stage.folder().join(name);
+        std::fs::create_dir_all(&folder)?;
+        let program_path = profile_dir()?.join(program);
+        ensure!(
+            program_path.is_file(),
+            "{} is not built; `make build` builds all programs",
+            program_path.display()
+        );
+        Ok(Self {
+            stage: stage.clone(),
+            name: name.to_owned(),
+            program: program_path,
+            folder,
+            ports,
+            tables: String::new(),
+            environment: Vec::new(),
+            process: None,
+        })
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Its name in the story.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it keeps its state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// Adds an environment variable for all starts to come.
+    pub fn set_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.environment.extend(variables);
+    }
+
+    /// The stage that it plays on.
+    pub(crate) const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Adds tables to its configuration, as TOML; for the next start.
+    pub fn configure(&mut self, tables: &str) {
+        self.tables.push_str(tables);
+        self.tables.push('\n');
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead, or is not ready within the limit.
+    pub async fn start(&mut self) -> Result<()> {
+        self.launch()?;
+        self.ready().await
+    }
+
+    /// Starts it and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
+        let mut command = self.command()?;
+        command.args(self.verb()).args(["--config", CONFIG]);
+        self.process = Some(Process::spawn(&self.stage, &self.name, &mut command)?);
+        Ok(())
+    }
+
+    /// Waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead, or is not ready within the limit.
+    pub async fn ready(&mut self) -> Result<()> {
+        let url = self.url_of_metrics("readyz");
+        let what = format!("{} to be ready", self.name);
+        let ready = until(what, async || {
+            if !self.is_running() {
+                return Some(false);
+            }
+            let answer = get(&url).await.ok()?;
+            (answer.head.status == 200).then_some(true)
+        });
+        let is_ready = ready.await?;
+        if !is_ready {
+            bail!("{} ended at once:\n{}", self.name, self.log()?.text());
+        }
+        Ok(())
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Asks it to end, and waits until it did.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.stop();
+        }
+    }
+
+    /// Whether it was started and not taken down since.
+    pub(crate) const fn was_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_some_and(|process| process.is_running().unwrap_or(false))
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process
+            .as_mut()
+            .with_context(|| format!("{} is down", self.name))
+    }
+
+    /// What its present process printed.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn log(&self) -> Result<&Arc<Log>> {
+        let process = self
+            .process
+            .as_ref()
+            .with_context(|| format!("{} is down", self.name))?;
+        Ok(process.log())
+    }
+
+    /// Its process number.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn pid(&self) -> Result<u32> {
+        let process = self
+            .process
+            .as_ref()
+            .with_context(|| format!("{} is down", self.name))?;
+        Ok(process.pid())
+    }
+
+    /// What memory it holds.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::of(self.pid()?)
+    }
+
+    /// One look at its metrics.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        Metrics::of(&self.url_of_metrics("metrics")).await
+    }
+
+    /// Waits until a metric, summed over its labels, is as wished; a metric that is not there counts as 0.
+    ///
+    /// # Errors
+    /// When it is not within the limit.
+    pub async fn metric(&self, name: &str, wished: impl Fn(f64) -> bool) -> Result<f64> {
+        let what = format!("{name} of {} to be as wished", self.name);
+        until(what, async || {
+            let value = self.metrics().await.ok()?.sum(name).unwrap_or(0.0);
+            wished(value).then_some(value)
+        })
+        .await
+    }
+
+    /// Waits until a stream can be watched here.
+    ///
+    /// # Errors
+    /// When it cannot within the limit.
+    pub async fn shows(&self, stream: &str) -> Result<()> {
+        let url = self.flv(stream);
+        until(format!("{} to show {stream}", self.name), async || {
+            let answer = ask("HEAD", &url, "").await.ok()?;
+            (answer.head.status == 200).then_some(())
+        })
+        .await
+    }
+
+    /// Where a stream is watched over HTTP.
+    pub fn flv(&self, stream: &str) -> String {
+        format!("http://127.0.0.1:{}/{stream}.flv", self.ports.http)
+    }
+
+    /// Where a stream is watched over RTMP.
+    pub fn rtmp(&self, stream: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/{stream}", self.ports.rtmp)
+    }
+
+    /// The page of a stream.
+    pub fn page(&self, stream: &str) -> String {
+        format!("http://127.0.0.1:{}/watch/{stream}", self.ports.http)
+    }
+
+    /// A page of the metrics listener.
+    pub fn url_of_metrics(&self, page: &str) -> String {
+        format!("http://127.0.0.1:{}/{page}", self.ports.metrics)
+    }
+
+    /// Makes this edge a child of another edge: its media comes from there.
+    pub fn under(mut self, parent: &Self) -> Self {
+        let port = parent.ports.link;
+        self.configure(&format!("[edge]\nparent = \"127.0.0.1:{port}\""));
+        self
+    }
+
+    /// Runs the program with this node's configuration as it is now, and gives its exit code and all that it printed.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end.
+    pub async fn refuses_to_start(&self) -> Result<(Option<i32>, String)> {
+        let mut command = self.command()?;
+        command.args(self.verb()).args(["--config", CONFIG]);
+        let name = format!("{}, refused", self.name);
+        let mut process = Process::spawn(&self.stage, &name, &mut command)?;
+        let status = process.ended().await?;
+        Ok((status.code(), process.log().text()))
+    }
+
+    /// What a verb of the program prints, with this node's configuration.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn verb_says(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command()?;
+        command.args(arguments).args(["--config", CONFIG]);
+        output_of(&mut command).await
+    }
+
+    /// The program with its environment and its configuration written, without arguments.
+    fn command(&self) -> Result<Command> {
+        std::fs::write(self.folder.join(CONFIG), self.config())?;
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.folder).env("NO_COLOR", "1");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    fn is_origin(&self) -> bool {
+        self.program.ends_with("relay-origin")
+    }
+
+    fn verb(&self) -> &'static [&'static str] {
+        if self.is_origin() { &["run"] } else { &[] }
+    }
+
+    fn config(&self) -> String {
+        let Ports {
+            http,
+            rtmp,
+            link,
+            metrics,
+        } = self.ports;
+        format!(
+            "[http]\nlisten = \"127.0.0.1:{http}\"\n\n[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n\n\
+             [link]\nlisten = \"127.0.0.1:{link}\"\n\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\n\
+             [admin]\nsocket = \"admin.sock\"\n\n{}",
+            self.tables
+        )
+    }
+}
+
+/// Whether a path is readable by its owner alone.
+///
+/// # Errors
+/// When it is not there.
+pub fn is_private(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)
+        .with_context(|| path.display().to_string())?
+        .permissions()
+        .mode();
+    Ok(mode & 0o077 == 0)
+}
