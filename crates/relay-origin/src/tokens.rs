@@ -6,9 +6,7 @@ use std::time::Duration;
 use relay_core::clock::Now;
 use relay_core::link::join::{Grant, JoinDesk};
 use relay_core::link::refusal::Refusal;
-use relay_core::tls::{
-    EdgeRequest, InstanceId, LATE_RENEWAL, LEAF_LIFE, PoolCa, PoolRoot, SettingsError, late_member,
-};
+use relay_core::tls::{EdgeRequest, InstanceId, LATE_RENEWAL, PoolCa, PoolRoot, SettingsError, late_member};
 use relay_core::token::{Address, BookFull, JoinToken, Secret, TokenBook, TokenError, TokenId, TokenRecord};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -47,27 +45,6 @@ impl Revocations {
     }
 }
 
-/// What the desk grants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeskConfig {
-    /// How long an edge's certificate lives.
-    pub life: Duration,
-    /// How long after its end it may still be renewed.
-    pub late_renewal: Duration,
-    /// Where edges dial this origin: goes into tokens and answers.
-    pub addresses: Vec<Address>,
-}
-
-impl Default for DeskConfig {
-    fn default() -> Self {
-        Self {
-            life: LEAF_LIFE,
-            late_renewal: LATE_RENEWAL,
-            addresses: Vec::new(),
-        }
-    }
-}
-
 /// Why an operator's wish was not granted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -94,25 +71,41 @@ pub struct Desk {
     ca: Arc<PoolCa>,
     root: PoolRoot,
     state: Arc<State>,
-    config: DeskConfig,
+    life: Duration,
+    late_renewal: Duration,
+    addresses: Vec<Address>,
     book: Mutex<TokenBook>,
     revoked: Mutex<Revocations>,
 }
 
 impl Desk {
-    /// Opens the desk.
+    /// Opens the desk: certificates live for `life`, tokens name `addresses`.
     ///
     /// # Errors
     /// When the state folder's files are damaged.
-    pub fn open(state: Arc<State>, ca: Arc<PoolCa>, config: DeskConfig) -> Result<Self, DeskError> {
+    pub fn open(
+        state: Arc<State>,
+        ca: Arc<PoolCa>,
+        life: Duration,
+        addresses: Vec<Address>,
+    ) -> Result<Self, DeskError> {
         Ok(Self {
             root: PoolRoot::new(ca.certificate().clone())?,
             book: Mutex::new(state.tokens()?),
             revoked: Mutex::new(state.revocations()?),
             ca,
             state,
-            config,
+            life,
+            late_renewal: LATE_RENEWAL,
+            addresses,
         })
+    }
+
+    /// Sets how long after its end a certificate may still be renewed; [`LATE_RENEWAL`] if nobody says.
+    #[must_use]
+    pub const fn with_late_renewal(mut self, late_renewal: Duration) -> Self {
+        self.late_renewal = late_renewal;
+        self
     }
 
     /// Makes a token, good for `ttl` and for `uses` edges.
@@ -129,7 +122,7 @@ impl Desk {
             }
         };
         let fingerprint = self.ca.fingerprint();
-        let token = JoinToken::new(id, secret.clone(), fingerprint, self.config.addresses.clone())?;
+        let token = JoinToken::new(id, secret.clone(), fingerprint, self.addresses.clone())?;
         let mut next = book.clone();
         next.create(id, &secret, ttl, uses, now)?;
         self.state.save_tokens(&next)?;
@@ -164,8 +157,8 @@ impl Desk {
     pub fn revoke_edge(&self, instance: InstanceId, now: Now) -> Result<(), DeskError> {
         let now_s = now.unix_us / 1_000_000;
         let until = now_s
-            .saturating_add(self.config.life.as_secs())
-            .saturating_add(self.config.late_renewal.as_secs());
+            .saturating_add(self.life.as_secs())
+            .saturating_add(self.late_renewal.as_secs());
         let mut revoked = lock(&self.revoked);
         let mut next = revoked.clone();
         next.add(instance, until, now_s)?;
@@ -210,7 +203,7 @@ impl JoinDesk for Desk {
         request: &EdgeRequest,
         now: Now,
     ) -> Option<InstanceId> {
-        late_member(expired, request, &self.root, self.config.late_renewal, now)
+        late_member(expired, request, &self.root, self.late_renewal, now)
     }
 
     fn renew(&self, instance: InstanceId, _now: Now) -> Result<(), Refusal> {
@@ -218,14 +211,14 @@ impl JoinDesk for Desk {
     }
 
     fn sign(&self, request: &EdgeRequest, instance: InstanceId, now: Now) -> Result<Grant, Refusal> {
-        let leaf = self.ca.sign_edge(request, instance, self.config.life, now);
+        let leaf = self.ca.sign_edge(request, instance, self.life, now);
         Ok(Grant {
             leaf: leaf.map_err(|reason| {
                 error!(%reason, "an edge cannot join: its certificate cannot be signed");
                 Refusal::OriginFault
             })?,
-            life: self.config.life,
-            addresses: self.config.addresses.clone(),
+            life: self.life,
+            addresses: self.addresses.clone(),
         })
     }
 }

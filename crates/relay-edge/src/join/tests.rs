@@ -12,7 +12,7 @@ use relay_core::tls::{self, JOIN_ALPN, LINK_ALPN, NodeKey, PoolRoot};
 use relay_core::token::Address;
 use relay_origin::identity::OriginIdentity;
 use relay_origin::state::State;
-use relay_origin::tokens::{Desk, DeskConfig};
+use relay_origin::tokens::Desk;
 
 use super::*;
 
@@ -41,12 +41,7 @@ impl Origin {
         let server = quic::server_config(tls, &quic).unwrap();
         let port = quic::bind("127.0.0.1:0".parse().unwrap(), Some(server), &quic).unwrap();
         let address: Address = port.endpoint.local_addr().unwrap().to_string().parse().unwrap();
-        let config = DeskConfig {
-            life,
-            addresses: vec![address.clone()],
-            ..DeskConfig::default()
-        };
-        let desk = Arc::new(Desk::open(state, ca, config).unwrap());
+        let desk = Arc::new(Desk::open(state, ca, life, vec![address.clone()]).unwrap());
         let hall = JoinHall::new(Arc::clone(&desk) as _, clock);
         let door = Door::new(port.endpoint, quic);
         let this = Self {

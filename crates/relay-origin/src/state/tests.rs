@@ -10,7 +10,7 @@ use relay_core::stream::StreamKey;
 use relay_core::stream::epoch::Mark;
 
 use super::*;
-use crate::tokens::{Desk, DeskConfig};
+use crate::tokens::Desk;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -162,11 +162,8 @@ fn a_failed_write_leaves_the_old_file_and_admits_nobody() {
     let folder = Folder::new("full");
     let state = Arc::new(State::open(&folder.0).unwrap());
     let ca = Arc::new(state.pool_ca(now()).unwrap());
-    let config = DeskConfig {
-        addresses: vec!["o.example:4433".parse().unwrap()],
-        ..DeskConfig::default()
-    };
-    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), config.clone()).unwrap();
+    let addresses = vec!["o.example:4433".parse().unwrap()];
+    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), HOUR, addresses.clone()).unwrap();
     let token = desk.create(HOUR, 1, now()).unwrap();
     // A folder in the way of the file that is written beside stands for a full disk, which root's tests cannot have.
     let in_the_way = folder.0.join("tokens.json.new");
@@ -179,7 +176,7 @@ fn a_failed_write_leaves_the_old_file_and_admits_nobody() {
     assert_eq!(desk.list()[0].used, 0);
     assert_eq!(desk.redeem(token.id, &token.secret, instance, now()), Ok(()));
 
-    let reopened = Desk::open(state, ca, config).unwrap();
+    let reopened = Desk::open(state, ca, HOUR, addresses).unwrap();
     assert_eq!(reopened.list(), desk.list());
     let other = InstanceId::new([2; 16]);
     let used_up = reopened.redeem(token.id, &token.secret, other, now());
@@ -191,11 +188,11 @@ fn a_revoked_edge_stays_so_over_a_restart() {
     let folder = Folder::new("revoked");
     let state = Arc::new(State::open(&folder.0).unwrap());
     let ca = Arc::new(state.pool_ca(now()).unwrap());
-    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), DeskConfig::default()).unwrap();
+    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), HOUR, Vec::new()).unwrap();
     let instance = InstanceId::new([1; 16]);
     assert_eq!(desk.renew(instance, now()), Ok(()));
     desk.revoke_edge(instance, now()).unwrap();
-    let reopened = Desk::open(state, ca, DeskConfig::default()).unwrap();
+    let reopened = Desk::open(state, ca, HOUR, Vec::new()).unwrap();
     assert_eq!(reopened.renew(instance, now()), Err(Refusal::EdgeRevoked));
     assert!(!reopened.is_revoked(InstanceId::new([2; 16])));
 }
