@@ -16,6 +16,7 @@
 
 pub mod admin;
 pub mod amf0;
+pub mod check;
 pub mod clock;
 pub mod codec;
 pub mod config;
@@ -35,6 +36,7 @@ mod node_metrics;
 pub mod readiness;
 pub mod rtmp;
 pub mod serve;
+pub mod signals;
 pub mod stream;
 pub mod tls;
 pub mod token;

@@ -1,7 +1,7 @@
 //! What a person needs next, said once the origin is up.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use relay_core::stream::StreamKey;
 
@@ -59,7 +59,7 @@ fn own_address() -> IpAddr {
     };
     // Addresses of the documentation ranges (RFC 5737, RFC 3849): routed like any other, and nobody's.
     let found = route("0.0.0.0:0", "192.0.2.1:9").or_else(|| route("[::]:0", "[2001:db8::1]:9"));
-    found.unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    found.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// The lines for a terminal. They hold the publish key, so they are for nothing but a terminal.

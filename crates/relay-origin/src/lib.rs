@@ -4,9 +4,11 @@
 //! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`state`]: what outlives the process.
+//! - [`cli`], [`verbs`]: the command line.
 //! - [`desk`]: what the admin API does here; [`greeting`]: what a person needs next.
 
 pub mod access;
+pub mod cli;
 pub mod desk;
 pub mod error;
 pub mod greeting;
@@ -16,3 +18,4 @@ pub mod links;
 pub mod origin;
 pub mod state;
 pub mod tokens;
+pub mod verbs;

@@ -1,1 +1,117 @@
-fn main() {}
+//! `relay-origin`: takes live streams from encoders, pushes them to edges, serves viewers.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use relay_core::config::{Config, Environment, Program};
+use relay_core::exit::Exit;
+use relay_core::signals;
+use relay_origin::cli::{Cli, TokenVerb, Verb};
+use relay_origin::origin::Origin;
+use relay_origin::verbs;
+
+/// Which stream the greeting's examples name.
+const EXAMPLE_STREAM: &str = "live/camera";
+
+fn main() -> ExitCode {
+    let cli: Cli = argh::from_env();
+    if cli.version {
+        println!("relay-origin {}", env!("CARGO_PKG_VERSION"));
+        return Exit::Ok.into();
+    }
+    match act(cli) {
+        Ok(exit) => exit.into(),
+        Err((exit, error)) => {
+            eprintln!("relay-origin: {error:#}");
+            exit.into()
+        }
+    }
+}
+
+type Failure = (Exit, anyhow::Error);
+
+fn act(cli: Cli) -> Result<Exit, Failure> {
+    let environment = Environment::process();
+    let load = |path: Option<&Path>| {
+        Config::load(path, &environment).map_err(|error| (Exit::Config, anyhow::Error::from(error)))
+    };
+    let runtime = || {
+        tokio::runtime::Runtime::new()
+            .context("cannot start")
+            .map_err(|error| (Exit::OsError, error))
+    };
+    let done = |result: Result<(), verbs::VerbError>| match result {
+        Ok(()) => Ok(Exit::Ok),
+        Err(error) => Err((error.exit(), error.into())),
+    };
+    let mut out = stdout();
+    match cli.verb {
+        None => run(&load(cli.config.as_deref())?, &environment, &runtime()?),
+        Some(Verb::Run(verb)) => run(
+            &load(verb.config.or(cli.config).as_deref())?,
+            &environment,
+            &runtime()?,
+        ),
+        Some(Verb::Check(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            println!(
+                "{}",
+                relay_core::check::report(&config, Program::Origin, &relay_core::check::Facts::read())
+            );
+            Ok(Exit::Ok)
+        }
+        Some(Verb::Streams(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            done(runtime()?.block_on(verbs::streams(&config, &environment, &mut out)))
+        }
+        Some(Verb::PublishUrl(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            done(verbs::publish_url(&config, &environment, &verb.stream, &mut out))
+        }
+        Some(Verb::Token(token)) => {
+            let outer = token.config.or(cli.config);
+            let runtime = runtime()?;
+            match token.verb {
+                TokenVerb::Create(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    let made = verbs::create_token(&config, &environment, verb.ttl, verb.uses, &mut out);
+                    done(runtime.block_on(made))
+                }
+                TokenVerb::List(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    done(runtime.block_on(verbs::list_tokens(&config, &environment, &mut out)))
+                }
+                TokenVerb::Revoke(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    done(runtime.block_on(verbs::revoke_token(&config, &environment, &verb.id, &mut out)))
+                }
+            }
+        }
+    }
+}
+
+fn run(
+    config: &Config,
+    environment: &Environment,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Exit, Failure> {
+    relay_core::logging::start(&config.log).map_err(|error| (Exit::Software, error.into()))?;
+    runtime.block_on(async {
+        let stop = signals::stop_on_signal().map_err(|error| (Exit::OsError, error.into()))?;
+        let origin = Origin::bind(config, environment)
+            .await
+            .map_err(|error| (error.exit(), error.into()))?;
+        if stdout().is_terminal() && stderr().is_terminal() {
+            let stream = EXAMPLE_STREAM
+                .parse()
+                .map_err(|error| (Exit::Software, anyhow::Error::from(error)))?;
+            println!("{}", origin.greeting(&stream));
+        } else {
+            tracing::info!("`relay-origin publish-url app/name` shows where to publish");
+        }
+        origin.run(stop).await;
+        Ok(Exit::Ok)
+    })
+}

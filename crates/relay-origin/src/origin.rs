@@ -26,7 +26,7 @@ use crate::ingest::rtmp::Encoders;
 use crate::ingest::{Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::state::State;
-use crate::tokens::{Desk, DeskConfig};
+use crate::tokens::Desk;
 
 /// An origin with all its ports open.
 pub struct Origin {
@@ -89,12 +89,8 @@ impl Origin {
             link: port.address.port(),
         };
         let addresses = vec![reach.link_address().parse::<Address>()?];
-        let desk = DeskConfig {
-            life,
-            late_renewal: config.link.late_renewal.get(),
-            addresses,
-        };
-        let desk = Arc::new(Desk::open(Arc::clone(&state), ca, desk)?);
+        let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
+        let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
         let links = Links::new(port, identity, Arc::clone(&desk), &node, publishing.floors());
         let admin = match config.admin_socket(Program::Origin, environment)? {
             Some(path) => Some(open_admin(&path).await?),

@@ -63,13 +63,18 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(file: &Path, stream: StreamKey, repeat: bool) -> Result<Self, SourceError> {
-        let bytes = read(file)?;
-        let clip = Clip::parse(&bytes).map_err(|source| SourceError::Bad {
-            file: file.to_owned(),
+    pub fn load(config: &config::Source) -> Result<Self, SourceError> {
+        let config::Source { file, stream, repeat } = config;
+        let bad = |source| SourceError::Bad {
+            file: file.clone(),
             source,
-        })?;
-        Ok(Self { clip, stream, repeat })
+        };
+        let clip = Clip::parse(&read(file)?).map_err(bad)?;
+        Ok(Self {
+            clip,
+            stream: stream.clone(),
+            repeat: *repeat,
+        })
     }
 
     /// Plays until the end of the clip, if it does not repeat, or until `stop`.

@@ -1,0 +1,168 @@
+//! The command line: verbs and `--config`, never a second copy of a setting.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argh::FromArgs;
+use relay_core::stream::StreamKey;
+
+/// Takes live streams from encoders, pushes them to edges, serves viewers.
+///
+/// Without a verb it runs. Without a configuration file it runs on embedded defaults: RTMP on 1935, HTTP on 8080, edges on
+/// UDP 4433, metrics on 127.0.0.1:9935.
+#[derive(Debug, FromArgs)]
+pub struct Cli {
+    /// print the version and exit
+    #[argh(switch)]
+    pub version: bool,
+    /// configuration file, for `run` when no verb is given
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+    /// what to do
+    #[argh(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What to do.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum Verb {
+    /// Run.
+    Run(Run),
+    /// Check.
+    Check(Check),
+    /// Tokens.
+    Token(Token),
+    /// Streams.
+    Streams(Streams),
+    /// Publish URL.
+    PublishUrl(PublishUrl),
+}
+
+/// run the origin (this is what happens without a verb)
+#[derive(Debug, Default, FromArgs)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// check the configuration and this machine, and say what it all means
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "check")]
+pub struct Check {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// make, list or revoke the tokens by which edges join
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "token")]
+pub struct Token {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+    /// what to do
+    #[argh(subcommand)]
+    pub verb: TokenVerb,
+}
+
+/// What to do with tokens.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum TokenVerb {
+    /// Create.
+    Create(TokenCreate),
+    /// List.
+    List(TokenList),
+    /// Revoke.
+    Revoke(TokenRevoke),
+}
+
+/// make a token and print it: give it to an edge as RELAY_JOIN
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "create")]
+pub struct TokenCreate {
+    /// for how long edges may join with it, such as 24h or 30m (default 24h)
+    #[argh(option, default = "Duration::from_secs(24 * 3600)", from_str_fn(duration))]
+    pub ttl: Duration,
+    /// how many edges may join with it (default 20)
+    #[argh(option, default = "20")]
+    pub uses: u32,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// list the tokens, without their secrets
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "list")]
+pub struct TokenList {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// revoke a token: nobody joins with it any more
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "revoke")]
+pub struct TokenRevoke {
+    /// the token's id, as `token list` shows it
+    #[argh(positional)]
+    pub id: String,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// list the streams of the running origin
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "streams")]
+pub struct Streams {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// print the URL to publish a stream with; it holds the publish key
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "publish-url")]
+pub struct PublishUrl {
+    /// the stream, such as live/camera
+    #[argh(positional)]
+    pub stream: StreamKey,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write something like 24h or 30m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Cli {
+        Cli::from_args(&["relay-origin"], words).unwrap()
+    }
+
+    #[test]
+    fn a_config_may_stand_behind_any_verb() {
+        assert!(parse(&[]).verb.is_none());
+        assert_eq!(parse(&["--config", "a"]).config, Some(PathBuf::from("a")));
+        let Some(Verb::Token(token)) = parse(&["token", "create", "--ttl", "90m", "--config", "a"]).verb
+        else {
+            panic!()
+        };
+        let TokenVerb::Create(create) = token.verb else {
+            panic!()
+        };
+        assert_eq!((create.ttl, create.uses), (Duration::from_secs(5400), 20));
+        assert_eq!(create.config, Some(PathBuf::from("a")));
+        assert!(Cli::from_args(&["relay-origin"], &["token", "create", "--ttl", "soon"]).is_err());
+    }
+}

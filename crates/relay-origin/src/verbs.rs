@@ -1,0 +1,189 @@
+//! The verbs that ask a running origin, or its state folder.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use relay_core::admin::{AdminClient, ClientError, StreamRow, TokenRequest, TokenRow};
+use relay_core::config::{Config, ConfigError, Environment, Program};
+use relay_core::exit::Exit;
+use relay_core::stream::StreamKey;
+use serde_json::Value;
+
+use crate::access::Access;
+use crate::greeting::Reach;
+use crate::state::{PublishKey, StateError};
+
+/// Why a verb did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum VerbError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The running origin.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// There is no key yet.
+    #[error("there is no publish key in {}: run relay-origin once, which makes one", .0.display())]
+    NoKey(PathBuf),
+    /// Standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl VerbError {
+    /// The exit code that says so.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Config,
+            Self::Client(_) => Exit::Unavailable,
+            Self::State(_) | Self::Output(_) => Exit::IoError,
+            Self::NoKey(_) => Exit::Unavailable,
+        }
+    }
+}
+
+/// Whoever answers for the origin: the first of the sockets that is there, or else the first one, which will say why not.
+fn client(config: &Config, environment: &Environment) -> AdminClient {
+    let sockets = config.admin_sockets(Program::Origin, environment);
+    let there = sockets
+        .iter()
+        .find(|path| path.exists())
+        .or_else(|| sockets.first());
+    AdminClient::new(
+        Program::Origin.name(),
+        there.map_or_else(|| "admin.sock".as_ref(), PathBuf::as_path),
+    )
+}
+
+/// Prints a fresh join token.
+///
+/// # Errors
+/// Why there is none.
+pub async fn create_token(
+    config: &Config,
+    environment: &Environment,
+    ttl: Duration,
+    uses: u32,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let wish = TokenRequest {
+        ttl_seconds: ttl.as_secs(),
+        uses,
+    };
+    let made: Value = client(config, environment).post("/api/v1/tokens", &wish).await?;
+    let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
+    Ok(writeln!(out, "{token}")?)
+}
+
+/// Prints the tokens, without their secrets.
+///
+/// # Errors
+/// Why not.
+pub async fn list_tokens(
+    config: &Config,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let tokens: Vec<TokenRow> = client(config, environment).get("/api/v1/tokens").await?;
+    writeln!(out, "{:<10} {:<8} {:>9}  EXPIRES", "ID", "STATE", "USES LEFT")?;
+    for TokenRow {
+        id,
+        state,
+        uses_left,
+        expires,
+    } in tokens
+    {
+        let expires = std::time::UNIX_EPOCH + Duration::from_secs(expires);
+        writeln!(
+            out,
+            "{id:<10} {state:<8} {uses_left:>9}  {}",
+            humantime::format_rfc3339_seconds(expires)
+        )?;
+    }
+    Ok(())
+}
+
+/// Ends a token.
+///
+/// # Errors
+/// Why not.
+pub async fn revoke_token(
+    config: &Config,
+    environment: &Environment,
+    id: &str,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    // An id is hexadecimal; whatever else was typed must not become another route.
+    let id: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    client(config, environment)
+        .delete::<Value>(&format!("/api/v1/tokens/{id}"))
+        .await?;
+    Ok(writeln!(
+        out,
+        "token {id} is revoked; edges that joined with it stay"
+    )?)
+}
+
+/// Prints the streams.
+///
+/// # Errors
+/// Why not.
+pub async fn streams(
+    config: &Config,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let streams: Vec<StreamRow> = client(config, environment).get("/api/v1/streams").await?;
+    if streams.is_empty() {
+        return Ok(writeln!(
+            out,
+            "no stream is live; `relay-origin publish-url live/camera` says where to publish one"
+        )?);
+    }
+    writeln!(
+        out,
+        "{:<32} {:<8} {:>8} {:>12}  LAST TAG",
+        "STREAM", "STATE", "VIEWERS", "BYTES IN"
+    )?;
+    for row in streams {
+        let state = if row.playable { "live" } else { "waiting" };
+        let last = row
+            .silent_seconds
+            .map_or_else(|| "never".to_owned(), |silent| format!("{silent:.1} s ago"));
+        writeln!(
+            out,
+            "{:<32} {state:<8} {:>8} {:>12}  {last}",
+            row.stream, row.viewers, row.bytes
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints the URL to publish a stream with.
+///
+/// # Errors
+/// Why not.
+pub fn publish_url(
+    config: &Config,
+    environment: &Environment,
+    stream: &StreamKey,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let folder = config.state_dir(environment)?;
+    let key = PublishKey::peek(&folder)?.ok_or(VerbError::NoKey(folder))?;
+    let access = Access::new(config.origin.publish, key);
+    let listen = config.rtmp.listen;
+    let host = Reach::host(
+        config.origin.public_host.as_ref().map(|host| host.as_str()),
+        listen.addr(),
+    );
+    Ok(writeln!(
+        out,
+        "{}",
+        access.publish_url(&host, listen.port(), stream)
+    )?)
+}
