@@ -14,6 +14,7 @@
 //! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
 
+pub mod admin;
 pub mod amf0;
 pub mod clock;
 pub mod codec;

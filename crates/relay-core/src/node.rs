@@ -1,5 +1,7 @@
 //! A node: what origin and edge have in common, put together.
 
+mod operations;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use prometheus::Registry;
 use relay_web::Assets;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use operations::Operations;
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
@@ -145,6 +149,15 @@ impl Node {
         self.tasks.spawn(Arc::clone(&site).serve_http(http));
         self.tasks.spawn(site.serve_rtmp(rtmp));
         Ok(doors)
+    }
+
+    /// What an operator can see and do here.
+    pub fn operations(&self) -> Operations {
+        Operations {
+            hub: Arc::clone(&self.hub),
+            fanout: Arc::clone(&self.fanout),
+            clock: self.clock,
+        }
     }
 
     fn watch_budget(&self) {

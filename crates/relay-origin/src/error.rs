@@ -11,6 +11,7 @@ use relay_core::token::AddressError;
 use crate::identity::SelfSignError;
 use crate::ingest::file::SourceError;
 use crate::state::StateError;
+use crate::tokens::DeskError;
 
 /// Why an origin did not come up; each is a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum StartError {
     /// The address for tokens is none.
     #[error("cannot put this origin's address into tokens: {0}; set public_host in [origin]")]
     Address(#[from] AddressError),
+    /// The tokens and revocations.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     /// The admin socket.
     #[error("cannot open the admin socket {path}: {error}")]
     Admin {
@@ -60,7 +64,7 @@ impl StartError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Config(_) => Exit::Config,
-            Self::State(_) => Exit::CannotCreate,
+            Self::State(_) | Self::Desk(_) => Exit::CannotCreate,
             Self::Source(_) => Exit::IoError,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,
             Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,

@@ -25,7 +25,11 @@ impl Reach {
             return host.to_owned();
         }
         let ip = listen.ip().to_canonical();
-        if ip.is_unspecified() { own_address().to_string() } else { ip.to_string() }
+        if ip.is_unspecified() {
+            own_address().to_string()
+        } else {
+            ip.to_string()
+        }
     }
 
     fn authority(&self, port: u16) -> String {
@@ -78,7 +82,10 @@ impl fmt::Display for Greeting<'_> {
         writeln!(f, "  publish to   {}", self.publish_url)?;
         writeln!(f, "  watch at     {}", self.reach.watch_url(self.stream))?;
         writeln!(f, "  add an edge  relay-origin token create      (here)")?;
-        writeln!(f, "               RELAY_JOIN=… relay-edge        (there, with what it printed)")?;
+        writeln!(
+            f,
+            "               RELAY_JOIN=… relay-edge        (there, with what it printed)"
+        )?;
         writeln!(f, "  state is in  {}", self.state)
     }
 }
@@ -89,12 +96,30 @@ mod tests {
 
     #[test]
     fn urls_name_the_configured_host_and_bracket_ipv6() {
-        let reach = |host: &str| Reach { host: host.to_owned(), http: 8080, rtmp: 1935, link: 4433 };
+        let reach = |host: &str| Reach {
+            host: host.to_owned(),
+            http: 8080,
+            rtmp: 1935,
+            link: 4433,
+        };
         let stream = "live/cam".parse().unwrap();
-        assert_eq!(reach("a.example").watch_url(&stream), "http://a.example:8080/watch/live/cam");
+        assert_eq!(
+            reach("a.example").watch_url(&stream),
+            "http://a.example:8080/watch/live/cam"
+        );
         assert_eq!(reach("2001:db8::7").link_address(), "[2001:db8::7]:4433");
-        assert_eq!(Reach::host(Some("a.example"), "[::]:1".parse().unwrap()), "a.example");
-        assert_eq!(Reach::host(None, "[::ffff:127.0.0.1]:1".parse().unwrap()), "127.0.0.1");
-        assert!(Reach::host(None, "[::]:1".parse().unwrap()).parse::<IpAddr>().is_ok());
+        assert_eq!(
+            Reach::host(Some("a.example"), "[::]:1".parse().unwrap()),
+            "a.example"
+        );
+        assert_eq!(
+            Reach::host(None, "[::ffff:127.0.0.1]:1".parse().unwrap()),
+            "127.0.0.1"
+        );
+        assert!(
+            Reach::host(None, "[::]:1".parse().unwrap())
+                .parse::<IpAddr>()
+                .is_ok()
+        );
     }
 }

@@ -1,15 +1,18 @@
 //! The origin: where encoders publish, and where a pool's streams begin.
 //!
+//! - [`origin`]: all of it, put together; [`error`]: why it did not come up.
+//! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
+//! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`state`]: what outlives the process.
-//! - [`identity`], [`tokens`]: who this origin is, and who may join its pool.
-//! - [`access`]: who may publish.
-//! - [`identity`]: the pool's authority and this origin's certificate.
-//! - [`ingest`]: how publishers become streams.
-//! - [`state`]: what outlives the process.
-//! - [`tokens`]: who may join the pool.
+//! - [`desk`]: what the admin API does here; [`greeting`]: what a person needs next.
 
 pub mod access;
+pub mod desk;
+pub mod error;
+pub mod greeting;
 pub mod identity;
 pub mod ingest;
+pub mod links;
+pub mod origin;
 pub mod state;
 pub mod tokens;

@@ -41,7 +41,70 @@ impl LinkPort {
         if let Some(warning) = port.buffers.warning() {
             tracing::warn!("{warning}");
         }
-        let address = port.endpoint.local_addr().map_err(|source| quic::BindError::Other { address: listen, source })?;
-        Ok(Self { door: Door::new(port.endpoint, quic), address })
+        let address = port
+            .endpoint
+            .local_addr()
+            .map_err(|source| quic::BindError::Other {
+                address: listen,
+                source,
+            })?;
+        Ok(Self {
+            door: Door::new(port.endpoint, quic),
+            address,
+        })
+    }
+}
+
+/// Everything that comes to the port, served.
+pub struct Links {
+    port: LinkPort,
+    identity: OriginIdentity,
+    desk: Arc<Desk>,
+}
+
+impl Links {
+    /// Serves what comes to `port`.
+    pub fn new(
+        port: LinkPort,
+        identity: OriginIdentity,
+        desk: Arc<Desk>,
+        _node: &Node,
+        _floors: Floors,
+    ) -> Self {
+        Self { port, identity, desk }
+    }
+
+    /// Where it is.
+    pub const fn address(&self) -> SocketAddr {
+        self.port.address
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(self, clock: Clock, stop: CancellationToken) {
+        let Self {
+            mut port,
+            identity,
+            desk,
+        } = self;
+        let hall = JoinHall::new(Arc::clone(&desk) as _, clock);
+        let mut renewal = tokio::time::interval(identity.renew_after());
+        renewal.tick().await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = renewal.tick() => if let Err(error) = identity.renew(clock.now()) {
+                    tracing::error!(%error, "this origin cannot renew its own certificate");
+                },
+                arrival = port.door.next() => match arrival {
+                    Some(Arrival::Join(connection)) => hall.enter(connection),
+                    Some(Arrival::Link { connection, peer }) => {
+                        if peer.role != Role::Edge || desk.is_revoked(peer.instance) {
+                            Refusal::EdgeRevoked.close(&connection);
+                        }
+                    }
+                    None => break,
+                },
+            }
+        }
     }
 }

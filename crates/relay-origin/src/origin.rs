@@ -1,8 +1,10 @@
 //! The origin, put together: everything is bound first, then it runs until told to stop.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
+use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
 use relay_core::config::{Config, Environment, Program};
 use relay_core::limits::OpenFiles;
@@ -15,6 +17,7 @@ use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::desk::AdminDesk;
 use crate::error::StartError;
 use crate::greeting::{Greeting, Reach};
 use crate::identity::OriginIdentity;
@@ -23,7 +26,7 @@ use crate::ingest::rtmp::Encoders;
 use crate::ingest::{Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::state::State;
-use crate::tokens::Desk;
+use crate::tokens::{Desk, DeskConfig};
 
 /// An origin with all its ports open.
 pub struct Origin {
@@ -32,6 +35,8 @@ pub struct Origin {
     access: Access,
     sources: Vec<Source>,
     links: Links,
+    admin: Option<AdminSocket>,
+    operator: Arc<AdminDesk>,
     metrics: MetricsServer,
     readiness: Readiness,
     reach: Reach,
@@ -46,14 +51,22 @@ impl Origin {
     pub async fn bind(config: &Config, environment: &Environment) -> Result<Self, StartError> {
         let clock = Clock::start();
         let files = OpenFiles::raise();
-        let sources = config.source.iter().map(Source::load).collect::<Result<Vec<_>, _>>()?;
+        let sources = config
+            .source
+            .iter()
+            .map(Source::load)
+            .collect::<Result<Vec<_>, _>>()?;
         let state = Arc::new(State::open(&config.state_dir(environment)?)?);
         let access = Access::new(config.origin.publish, state.publish_key()?);
         let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
         let readiness = Readiness::waiting_for([("origin", "the ports are not open yet")]);
         let metrics_listen = config.metrics.listen.addr();
-        let metrics =
-            MetricsServer::bind(metrics_listen, registry.clone(), readiness.clone(), config.metrics.token.clone());
+        let metrics = MetricsServer::bind(
+            metrics_listen,
+            registry.clone(),
+            readiness.clone(),
+            config.metrics.token.clone(),
+        );
         let metrics = metrics.await?;
 
         let ca = Arc::new(state.pool_ca(clock.now())?);
@@ -76,20 +89,54 @@ impl Origin {
             link: port.address.port(),
         };
         let addresses = vec![reach.link_address().parse::<Address>()?];
-        let desk = Arc::new(Desk::open(Arc::clone(&state), ca, life, addresses)?);
-        let links = Links::new(port, identity, desk, &node, publishing.floors());
+        let desk = DeskConfig {
+            life,
+            late_renewal: config.link.late_renewal.get(),
+            addresses,
+        };
+        let desk = Arc::new(Desk::open(Arc::clone(&state), ca, desk)?);
+        let links = Links::new(port, identity, Arc::clone(&desk), &node, publishing.floors());
+        let admin = match config.admin_socket(Program::Origin, environment)? {
+            Some(path) => Some(open_admin(&path).await?),
+            None => None,
+        };
+        let operator = AdminDesk {
+            operations: node.operations(),
+            publishing: Arc::clone(&publishing),
+            desk,
+            clock,
+            metrics: metrics.address().to_string(),
+        };
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
             %files, state = %state.folder().display(), "relay-origin is up"
         );
-        Ok(Self { node, publishing, access, sources, links, metrics, readiness, reach, state })
+        Ok(Self {
+            node,
+            publishing,
+            access,
+            sources,
+            links,
+            admin,
+            operator: Arc::new(operator),
+            metrics,
+            readiness,
+            reach,
+            state,
+        })
     }
 
     /// What a person at a terminal needs next. It shows the publish key.
     pub fn greeting(&self, stream: &StreamKey) -> String {
         let publish_url = self.access.publish_url(&self.reach.host, self.reach.rtmp, stream);
         let state = self.state.folder().display().to_string();
-        Greeting { reach: &self.reach, publish_url: &publish_url, stream, state: &state }.to_string()
+        Greeting {
+            reach: &self.reach,
+            publish_url: &publish_url,
+            stream,
+            state: &state,
+        }
+        .to_string()
     }
 
     /// Where metrics are.
@@ -99,15 +146,29 @@ impl Origin {
 
     /// Runs until `stop`, then ends all that it started.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { node, publishing, sources, links, metrics, readiness, .. } = self;
+        let Self {
+            node,
+            publishing,
+            sources,
+            links,
+            admin,
+            operator,
+            metrics,
+            readiness,
+            ..
+        } = self;
         let clock = node.clock;
         let ending = node.stop.clone();
         let publishing_stopped = CancellationToken::new();
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
+        if let Some(admin) = admin {
+            node.tasks.spawn(admin.run(operator, ending.clone()));
+        }
         for source in sources {
-            node.tasks.spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
+            node.tasks
+                .spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
         }
         readiness.fulfil("origin");
         stop.cancelled().await;
@@ -118,4 +179,12 @@ impl Origin {
             tracing::error!(%panic, "the watch over publishers failed");
         }
     }
+}
+
+async fn open_admin(path: &Path) -> Result<AdminSocket, StartError> {
+    let opened = AdminSocket::bind(path).await;
+    opened.map_err(|error| StartError::Admin {
+        path: path.display().to_string(),
+        error,
+    })
 }

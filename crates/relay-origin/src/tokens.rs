@@ -72,6 +72,7 @@ pub struct Desk {
     root: PoolRoot,
     state: Arc<State>,
     life: Duration,
+    late_renewal: Duration,
     addresses: Vec<Address>,
     book: Mutex<TokenBook>,
     revoked: Mutex<Revocations>,
@@ -95,8 +96,16 @@ impl Desk {
             ca,
             state,
             life,
+            late_renewal: LATE_RENEWAL,
             addresses,
         })
+    }
+
+    /// Sets how long after its end a certificate may still be renewed; [`LATE_RENEWAL`] if nobody says.
+    #[must_use]
+    pub const fn with_late_renewal(mut self, late_renewal: Duration) -> Self {
+        self.late_renewal = late_renewal;
+        self
     }
 
     /// Makes a token, good for `ttl` and for `uses` edges.
@@ -149,7 +158,7 @@ impl Desk {
         let now_s = now.unix_us / 1_000_000;
         let until = now_s
             .saturating_add(self.life.as_secs())
-            .saturating_add(LATE_RENEWAL.as_secs());
+            .saturating_add(self.late_renewal.as_secs());
         let mut revoked = lock(&self.revoked);
         let mut next = revoked.clone();
         next.add(instance, until, now_s)?;
@@ -194,7 +203,7 @@ impl JoinDesk for Desk {
         request: &EdgeRequest,
         now: Now,
     ) -> Option<InstanceId> {
-        late_member(expired, request, &self.root, LATE_RENEWAL, now)
+        late_member(expired, request, &self.root, self.late_renewal, now)
     }
 
     fn renew(&self, instance: InstanceId, _now: Now) -> Result<(), Refusal> {

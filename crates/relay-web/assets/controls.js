@@ -14,7 +14,11 @@ export function bindControls(player, video, session) {
   };
   for (const [id, toggle] of Object.entries(toggles)) element(id).addEventListener("click", toggle);
   element("unmute").addEventListener("click", () => toggleMute(video));
-  video.addEventListener("click", () => (video.muted ? toggles.mute() : toggles.play()));
+  video.addEventListener("click", (event) => {
+    // A finger's touch brings the tools back, and must not also stop the picture.
+    if (video.muted) toggles.mute();
+    else if (event.pointerType !== "touch") toggles.play();
+  });
   video.addEventListener("dblclick", toggles.fullscreen);
   bindVolume(video);
   bindKeys(toggles);

@@ -12,6 +12,12 @@ const TARGET_FORGET = 60_000;
 const RATE_BAND = 0.15;
 /** The fastest playback: 10 % is not heard in speech. */
 const RATE_MAX = 1.1;
+/** With less than so many seconds in hand, playback is a little slower until it has `CUSHION_FULL`: a hurried join begins
+ *  with next to nothing in hand, and the first hitch of the network would be seen. */
+const CUSHION = 0.6;
+const CUSHION_FULL = 1;
+/** The slowest playback, while gathering the cushion. */
+const RATE_MIN = 0.96;
 /** Further above the target than this, a seek takes the place of 10 s or more of hurried sound. */
 const SEEK_BEYOND = 1.1;
 /** Seeks come at least so many milliseconds apart: each costs the decoder a run-up from a keyframe. */
@@ -97,11 +103,13 @@ export class LiveEdge {
 
   #adjustRate(ahead) {
     const video = this.#video;
-    if (ahead <= 0) {
-      video.playbackRate = 1;
-    } else if (ahead > RATE_BAND || video.playbackRate > 1) {
-      video.playbackRate = Math.min(RATE_MAX, 1 + ahead / 10);
-    }
+    const inHand = ahead + this.#target;
+    const { playbackRate: rate } = video;
+    let wanted = 1;
+    if (ahead > RATE_BAND || (ahead > 0 && rate > 1)) wanted = Math.min(RATE_MAX, 1 + ahead / 10);
+    else if (inHand < CUSHION || (inHand < CUSHION_FULL && rate < 1)) wanted = RATE_MIN;
+    // Small changes are not worth the work: each makes the browser set up its sound anew.
+    if (Math.abs(wanted - rate) > 0.01 || wanted === 1) video.playbackRate = wanted;
   }
 
   #seek(place, now) {

@@ -7,8 +7,8 @@ import { codecName, codecSentence, whyNoPlayback } from "./words.js";
 const TICK = 200;
 /** The first pause before another try, in milliseconds; it doubles with each. */
 const BACKOFF_FIRST = 500;
-/** The longest pause: some thousand waiting pages are then some hundred small requests a second. */
-const BACKOFF_MAX = 8_000;
+/** The longest pause: a thousand waiting pages are then some 250 small requests a second, and start within 5 s. */
+const BACKOFF_MAX = 5_000;
 /** Milliseconds for which an answer to the small question "is it live?" is waited for. */
 const PROBE_TIME = 8_000;
 /** A stall becomes visible as a spinner after this many milliseconds: shorter ones only flicker. */
@@ -20,9 +20,11 @@ const SILENT_AFTER = 25_000;
 /** A paused player keeps its connection so many milliseconds; after that it would only burden the server. */
 const PAUSE_HELD = 30_000;
 /** So many milliseconds of moving picture forgive what went wrong before. */
-const STEADY_AFTER = 10_000;
+const STEADY_AFTER = 4_000;
 /** Decoding errors in a row until the page gives up. */
 const DECODE_TRIES = 5;
+/** States that only a person ends, or that a tab shown again must not disturb. */
+const STOPPED = new Set(["refused", "failed", "unsupported", "paused", "blocked"]);
 /** Seconds of played media kept, so that the buffer of a day-long stream does not grow. */
 const KEEP_BEHIND = 20;
 
@@ -75,6 +77,7 @@ export class Session {
       this.#enter("unsupported", why);
       return;
     }
+    window.mpegts.LoggingControl.enableVerbose = false;
     this.#tries = 0;
     this.#decodeErrors = 0;
     this.#enter("connecting");
@@ -94,7 +97,9 @@ export class Session {
     return this.#frames.dropped + this.#quality().droppedVideoFrames;
   }
 
+  /** Stops the picture, if there is one to stop. */
   pause() {
+    if (!this.#started || this.#pending) return;
     this.#wantsPause = true;
     this.#pausedAt = performance.now();
     this.#video.pause();
@@ -104,6 +109,10 @@ export class Session {
   /** Goes on after a pause, at the live edge. */
   resume() {
     this.#wantsPause = false;
+    if (this.#pending) {
+      this.#retrySoon();
+      return;
+    }
     if (!this.#player) {
       this.start();
       return;
@@ -130,7 +139,6 @@ export class Session {
 
   #connect() {
     this.#close();
-    if (this.#hadPicture) this.reconnects += 1;
     this.#codecs = [];
     this.#since = this.#newestAt = performance.now();
     const { Events, createPlayer } = window.mpegts;
@@ -200,8 +208,12 @@ export class Session {
     try {
       const answer = await fetch(this.#url, { method: "HEAD", cache: "no-store", signal: waiting.signal });
       if (this.#wantsPause) return;
-      if (answer.ok) this.#connect();
-      else this.#answered(answer.status);
+      if (!answer.ok) {
+        this.#answered(answer.status);
+        return;
+      }
+      if (this.#hadPicture) this.reconnects += 1;
+      this.#connect();
     } catch {
       if (!this.#wantsPause) this.#retry("reconnecting");
     } finally {
@@ -211,18 +223,20 @@ export class Session {
 
   /** The server said no, and with `status` why. */
   #answered(status) {
-    if (status === 401 || status === 403) this.#enter("refused");
-    else if (status === 404 || status === 410) this.#retry(this.#hadPicture ? "ended" : "offline");
+    if (status === 401 || status === 403) {
+      this.#close();
+      this.#enter("refused");
+    } else if (status === 404 || status === 410) this.#retry(this.#hadPicture ? "ended" : "offline");
     else if (status === 429 || status === 503) this.#retry("full");
     else this.#retry("reconnecting", `The server answered with status ${status}. Trying again by itself.`);
   }
 
   /** The response came to its true end. What has arrived is played out before the words cover it. */
   #ended() {
-    const rest = Math.min(3, this.latency) * 1000;
+    const rest = this.#wantsPause ? 0 : Math.min(3, this.latency) * 1000;
     const player = this.#player;
     setTimeout(() => {
-      if (player !== this.#player || this.#wantsPause) return;
+      if (player !== this.#player || this.#leaveIfPaused()) return;
       this.#video.pause();
       this.#retry(this.#hadPicture ? "ended" : "reconnecting");
     }, rest);
@@ -232,6 +246,7 @@ export class Session {
 
   #playerFailed(kind, detail, more) {
     const { ErrorTypes, ErrorDetails } = window.mpegts;
+    if (this.#leaveIfPaused()) return;
     if (kind === ErrorTypes.NETWORK_ERROR) {
       this.#video.pause();
       if (detail === ErrorDetails.NETWORK_STATUS_CODE_INVALID) this.#answered(more.code);
@@ -241,6 +256,12 @@ export class Session {
     this.mediaErrors += 1;
     if (detail === ErrorDetails.MEDIA_CODEC_UNSUPPORTED) this.#refuseCodecs([codecName(more?.msg ?? String(more))]);
     else this.#judgeMediaError(more?.msg ?? "");
+  }
+
+  /** What ends in a pause is begun afresh when the pause ends, and not before. */
+  #leaveIfPaused() {
+    if (this.#wantsPause) this.#close();
+    return this.#wantsPause;
   }
 
   #videoFailed() {
@@ -293,12 +314,17 @@ export class Session {
       this.#lookForFirstPicture();
       this.#lookForMedia(now);
     }
-    if (this.state === "paused") {
-      if (this.#player && now - this.#pausedAt > PAUSE_HELD) this.#close();
+    if (this.#player && this.#unwatched()) {
+      if (now - this.#pausedAt > PAUSE_HELD) this.#close();
     } else if (this.#started && !this.#pending && this.state !== "blocked") {
       this.#edge.follow(now);
       this.#judge(now);
     }
+  }
+
+  /** Whether nobody can be watching: paused by a person, or by the browser in a tab that is put away. */
+  #unwatched() {
+    return this.#wantsPause || (document.hidden && this.#video.paused && !this.#pending);
   }
 
   #lookForFirstPicture() {
@@ -339,12 +365,18 @@ export class Session {
 
   /** Browsers pause videos of their own accord, such as in a tab that is put away; nobody asked for that. */
   #pausedByBrowser() {
+    this.#pausedAt = performance.now();
     if (this.#wantsPause || this.#pending || !this.#started || document.hidden) return;
     if (!this.#video.ended) this.#play();
   }
 
   #shown() {
-    if (document.hidden || this.#wantsPause || !this.#player || this.#pending) return;
+    this.#pausedAt = performance.now();
+    if (document.hidden || this.#wantsPause || this.#pending || STOPPED.has(this.state)) return;
+    if (!this.#player) {
+      this.start();
+      return;
+    }
     if (this.#video.paused) this.#play();
     if (this.#started) this.#edge.jump(performance.now());
   }

@@ -17,7 +17,7 @@ export function bindShare(name) {
 
 function embedLine(page, name) {
   const look = "width: 100%; aspect-ratio: 16 / 9; border: 0";
-  return `<iframe src="${page}?embed=1" title="Live stream ${name}" style="${look}" allow="autoplay; fullscreen" allowfullscreen></iframe>`;
+  return `<iframe src="${page}?embed=1" title="Live stream ${name}" style="${look}" allow="autoplay" allowfullscreen></iframe>`;
 }
 
 async function copy(field, button) {

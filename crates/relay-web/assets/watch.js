@@ -27,7 +27,7 @@ video.muted = true;
 bindControls(player, video, session);
 bindShare(name);
 element("name").textContent = name;
-element("notice-action").addEventListener("click", act);
+element("notice").addEventListener("click", () => element("notice-action").hidden || act());
 video.addEventListener("volumechange", show);
 setInterval(showFigures, FIGURES);
 setTimeout(() => {
@@ -71,7 +71,7 @@ function show() {
 }
 
 function badge(state) {
-  const words = { live: "Live", buffering: "Live", connecting: "Connecting", waiting: "Waiting", paused: "Paused", ended: "Ended", reconnecting: "Reconnecting", full: "Busy" };
+  const words = { live: "Live", buffering: "Live", connecting: "Connecting", waiting: "Waiting", paused: "Paused", offline: "Offline", ended: "Ended", reconnecting: "Reconnecting", full: "Busy" };
   return words[state] ?? "Not playing";
 }
 

@@ -10,7 +10,7 @@ const NOTICES = {
   reconnecting: { wait: true, title: "Connection lost", text: "Trying again by itself." },
   full: { wait: true, title: "This server is busy", text: "It takes no more viewers at the moment. Trying again by itself." },
   refused: { title: "This stream is not open to you", text: "The server asks for a permission that this page does not have.", action: "Try again" },
-  paused: { title: "Paused", action: "Go on live" },
+  paused: { title: "Paused", action: "Back to live" },
   blocked: { title: "Ready to play", text: "This browser starts a video only when asked to.", action: "Play" },
   failed: { title: "This stream cannot be played", text: "The browser could not decode it, several times in a row.", action: "Try again" },
   unsupported: { title: "This stream cannot be played here" },

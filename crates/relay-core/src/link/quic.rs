@@ -5,15 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config;
 use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig,
     TokioRuntime, TransportConfig, VarInt,
 };
-use serde::Deserialize;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::{self, ByteSize, LinkCongestion};
 
 /// What a stranger may have in flight to us before it is admitted: a join request four times over.
 const STRANGER_WINDOW: u32 = 64 << 10;
@@ -60,8 +60,7 @@ pub struct QuicConfig {
 }
 
 /// A congestion control algorithm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Congestion {
     /// What TCP does nearly everywhere: shares a path fairly, backs off on loss.
     #[default]
@@ -92,25 +91,29 @@ impl Default for QuicConfig {
 
 impl From<&config::Link> for QuicConfig {
     fn from(link: &config::Link) -> Self {
-        let bytes = |size: config::ByteSize| u32::try_from(size.bytes()).unwrap_or(u32::MAX);
         Self {
             keep_alive: link.keep_alive.get(),
             idle_timeout: link.idle_timeout.get(),
-            stream_receive_window: bytes(link.stream_window),
-            receive_window: bytes(link.window),
+            stream_receive_window: window(link.stream_window),
+            receive_window: window(link.window),
             send_window: link.window.bytes(),
             initial_rtt: link.initial_rtt.get(),
             segmentation_offload: link.gso,
             mtu_discovery: link.mtu_discovery,
             congestion: match link.congestion {
-                config::LinkCongestion::Cubic => Congestion::Cubic,
-                config::LinkCongestion::Bbr => Congestion::Bbr,
-                config::LinkCongestion::NewReno => Congestion::NewReno,
+                LinkCongestion::Cubic => Congestion::Cubic,
+                LinkCongestion::Bbr => Congestion::Bbr,
+                LinkCongestion::NewReno => Congestion::NewReno,
             },
             socket_buffer: link.udp_buffer.len(),
             ..Self::default()
         }
     }
+}
+
+/// A window as QUIC's settings take it here; more than 4 GiB is as good as 4 GiB.
+fn window(size: ByteSize) -> u32 {
+    u32::try_from(size.bytes()).unwrap_or(u32::MAX)
 }
 
 impl QuicConfig {
@@ -336,6 +339,16 @@ fn size_buffers(socket: &Socket, asked: usize) -> io::Result<SocketBuffers> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let link = config::Link::default();
+        let expected = QuicConfig {
+            keep_alive: link.keep_alive.get(),
+            ..QuicConfig::default()
+        };
+        assert_eq!(QuicConfig::from(&link), expected);
+    }
 
     #[tokio::test]
     async fn a_port_in_use_is_named() {

@@ -14,10 +14,13 @@ use super::{Site, pages};
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::http::{self, MAX_HEAD_BYTES, Method, RequestHead, Route, Status, Version};
-use crate::stream::{Stream, StreamKey};
+use crate::stream::{KeyError, Stream, StreamKey};
 
 /// How long a peer may take to accept a small answer.
 const WRITE_TIME: Duration = Duration::from_secs(5);
+
+/// How long a page may take in all: the player's script over a 10 KB/s link is done in half of it.
+const PAGE_TIME: Duration = Duration::from_secs(60);
 
 /// For how long what a peer still sends is read after its answer: closing before would reset the connection, and a
 /// reset eats answers that were not read yet.
@@ -72,33 +75,43 @@ impl Connection<'_> {
             self.site.metrics.joined(JoinOutcome::Gone);
             return Ok(());
         };
-        match Route::of(&head) {
-            Route::Live { key } => self.live(&head, &key).await,
-            Route::NotFound(error) => {
-                let why = format!("there can be no such stream: {error}");
-                self.refuse(JoinOutcome::NotFound, &why, head.method()).await
+        let key = match Route::of(&head) {
+            Route::Live { key } => Ok(key),
+            Route::NotFound(error) => Err(error),
+            Route::Other => {
+                let serving = pages::serve(self.site, self.socket, input.freeze());
+                return tokio::time::timeout(PAGE_TIME, serving)
+                    .await
+                    .map_err(|_| io::ErrorKind::TimedOut)?;
             }
-            Route::Other => pages::serve(self.site, self.socket, input.freeze()).await,
-        }
+        };
+        self.live(&head, key).await
     }
 
-    async fn live(mut self, head: &RequestHead, key: &StreamKey) -> io::Result<()> {
-        match head.method() {
+    async fn live(mut self, head: &RequestHead, key: Result<StreamKey, KeyError>) -> io::Result<()> {
+        let method = head.method();
+        match method {
+            // Whatever the name: a browser shows a page's script no error whose preflight failed.
             Method::Options => return self.answer(http::preflight_response(&self.site.cors)).await,
             Method::Get | Method::Head => {}
             Method::Other => {
                 let why = "a stream takes GET, HEAD and OPTIONS";
-                return self
-                    .answer_error(Status::MethodNotAllowed, why, head.method())
-                    .await;
+                return self.answer_error(Status::MethodNotAllowed, why, method).await;
             }
         }
-        let stream = match self.playable(key).await {
+        let found = match key {
+            Ok(key) => self.playable(&key).await,
+            Err(error) => {
+                let why = format!("there can be no such stream: {error}");
+                Err((JoinOutcome::NotFound, why))
+            }
+        };
+        let stream = match found {
             Ok(stream) => stream,
-            Err((outcome, why)) => return self.refuse(outcome, &why, head.method()).await,
+            Err((outcome, why)) => return self.refuse(outcome, &why, method).await,
         };
         let response = http::live_head(head.version(), &self.site.cors);
-        if head.method() == Method::Head {
+        if method == Method::Head {
             return self.answer(response).await;
         }
         let flavour = match head.version() {
@@ -129,7 +142,7 @@ impl Connection<'_> {
                     HandOverError::Stopping => "this server is shutting down".to_owned(),
                     other => other.to_string(),
                 };
-                self.refuse(JoinOutcome::Full, &why, head.method()).await
+                self.refuse(JoinOutcome::Full, &why, method).await
             }
         }
     }
@@ -212,3 +225,6 @@ async fn read_head(socket: &mut TcpStream, input: &mut BytesMut) -> Result<Optio
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod channel;
 mod counters;
 mod keeper;
 
+pub mod file;
 pub mod rtmp;
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ fn a_failed_write_leaves_the_old_file_and_admits_nobody() {
     let state = Arc::new(State::open(&folder.0).unwrap());
     let ca = Arc::new(state.pool_ca(now()).unwrap());
     let addresses = vec!["o.example:4433".parse().unwrap()];
-    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), HOUR, addresses).unwrap();
+    let desk = Desk::open(Arc::clone(&state), Arc::clone(&ca), HOUR, addresses.clone()).unwrap();
     let token = desk.create(HOUR, 1, now()).unwrap();
     // A folder in the way of the file that is written beside stands for a full disk, which root's tests cannot have.
     let in_the_way = folder.0.join("tokens.json.new");
@@ -176,7 +176,7 @@ fn a_failed_write_leaves_the_old_file_and_admits_nobody() {
     assert_eq!(desk.list()[0].used, 0);
     assert_eq!(desk.redeem(token.id, &token.secret, instance, now()), Ok(()));
 
-    let reopened = Desk::open(state, ca, HOUR, vec!["o.example:4433".parse().unwrap()]).unwrap();
+    let reopened = Desk::open(state, ca, HOUR, addresses).unwrap();
     assert_eq!(reopened.list(), desk.list());
     let other = InstanceId::new([2; 16]);
     let used_up = reopened.redeem(token.id, &token.secret, other, now());

@@ -1,0 +1,154 @@
+//! The admin API: what an operator sees and does, over a unix socket that only the owner can open.
+//!
+//! JSON over HTTP; who may open the socket may do all of it. The command line's verbs are its first client.
+
+mod client;
+mod routes;
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use client::{AdminClient, ClientError};
+pub use routes::{Answer, Desk, KickRequest, Refused, TokenRequest};
+
+use crate::limits::ADMIN_CONNECTIONS;
+
+/// One stream, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamRow {
+    /// Its name.
+    pub stream: String,
+    /// Whether joiners get a picture at once.
+    pub playable: bool,
+    /// Its epoch, once one has begun.
+    pub epoch: Option<u64>,
+    /// Tags that came in.
+    pub tags: u64,
+    /// Payload bytes that came in.
+    pub bytes: u64,
+    /// Seconds since the newest tag.
+    pub silent_seconds: Option<f64>,
+    /// Viewers here.
+    pub viewers: u64,
+    /// Bytes of log memory.
+    pub log_bytes: u64,
+}
+
+/// One viewer, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViewerRow {
+    /// Its id, for a kick.
+    pub id: u64,
+    /// What it watches.
+    pub stream: String,
+    /// In which form.
+    pub flavour: String,
+    /// Where it comes from.
+    pub peer: String,
+    /// For how long, in seconds.
+    pub age_seconds: f64,
+    /// Bytes that it has yet to get.
+    pub behind_bytes: u64,
+    /// How often it skipped.
+    pub skips: u32,
+}
+
+/// One join token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    /// Its id, for a revocation.
+    pub id: String,
+    /// Whether it is good, and if not why.
+    pub state: String,
+    /// Uses that are left.
+    pub uses_left: u32,
+    /// When it ends, in Unix seconds.
+    pub expires: u64,
+}
+
+/// The listening socket; the file goes when it does.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl AdminSocket {
+    /// Opens the socket for its owner alone. A file that a killed process left behind is replaced; one on which somebody
+    /// answers is not.
+    ///
+    /// # Errors
+    /// `AddrInUse` if another process answers there, and what the system says.
+    pub async fn bind(path: &Path) -> io::Result<Self> {
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            if !found.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is something else of that name",
+                ));
+            }
+            if UnixStream::connect(path).await.is_ok() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another program answers there",
+                ));
+            }
+            std::fs::remove_file(path)?;
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Serves until `stop`.
+    pub async fn run(self, desk: Arc<dyn Desk>, stop: CancellationToken) {
+        let router = routes::router(desk);
+        let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            let Ok((socket, _)) = accepted else {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            };
+            let (service, stop) = (TowerToHyperService::new(router.clone()), stop.clone());
+            tokio::spawn(async move {
+                let mut http = hyper::server::conn::http1::Builder::new();
+                let serving = http
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(socket), service);
+                if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
+                    tracing::debug!(%error, "admin connection over");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,148 @@
+//! The API's routes, over a desk that each program staffs itself.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{StreamRow, TokenRow, ViewerRow};
+use crate::limits::{ADMIN_BODY_BYTES, ADMIN_LISTED_VIEWERS};
+
+/// Why the desk does not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such thing: an unknown id is an error, not a silent success (R08).
+    #[error("{0}")]
+    NotFound(String),
+    /// This program does no such thing.
+    #[error("{0}")]
+    NotHere(&'static str),
+    /// It was tried, and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotHere(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(json!({ "error": self.to_string() }))).into_response()
+    }
+}
+
+/// Whom to let go: one viewer by its id, or whoever publishes a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KickRequest {
+    /// A viewer.
+    Viewer(u64),
+    /// A stream's publisher.
+    Stream(String),
+}
+
+/// A token to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// For how long it is good, in seconds.
+    pub ttl_seconds: u64,
+    /// For how many edges.
+    pub uses: u32,
+}
+
+/// What takes its time: a list that the fan-out's threads have to be asked for.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who does what the API asks for.
+pub trait Desk: Send + Sync + 'static {
+    /// The streams.
+    fn streams(&self) -> Vec<StreamRow>;
+
+    /// The viewers.
+    fn viewers(&self) -> Answer<'_, Vec<ViewerRow>>;
+
+    /// Lets somebody go.
+    ///
+    /// # Errors
+    /// When there is no such viewer or publisher.
+    fn kick(&self, whom: KickRequest) -> Answer<'_, Result<(), Refused>>;
+
+    /// The join tokens.
+    ///
+    /// # Errors
+    /// On an edge, which has none.
+    fn tokens(&self) -> Result<Vec<TokenRow>, Refused>;
+
+    /// Makes a join token: the one time that its text is shown.
+    ///
+    /// # Errors
+    /// When it cannot be made or kept.
+    fn create_token(&self, wish: TokenRequest) -> Result<String, Refused>;
+
+    /// Ends a join token.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it cannot be kept.
+    fn revoke_token(&self, id: &str) -> Result<(), Refused>;
+
+    /// Where Prometheus finds the nodes' metrics.
+    fn metrics_targets(&self) -> Vec<String>;
+}
+
+pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
+    Router::new()
+        .route("/api/v1/streams", get(streams))
+        .route("/api/v1/viewers", get(viewers))
+        .route("/api/v1/kick", post(kick))
+        .route("/api/v1/tokens", get(tokens).post(create_token))
+        .route("/api/v1/tokens/{id}", delete(revoke_token))
+        .route("/api/prometheus-targets", get(targets))
+        .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES))
+        .with_state(desk)
+}
+
+type Staff = State<Arc<dyn Desk>>;
+
+async fn streams(State(desk): Staff) -> Json<Vec<StreamRow>> {
+    Json(desk.streams())
+}
+
+async fn viewers(State(desk): Staff) -> Json<Vec<ViewerRow>> {
+    let mut rows = desk.viewers().await;
+    rows.truncate(ADMIN_LISTED_VIEWERS);
+    Json(rows)
+}
+
+async fn kick(State(desk): Staff, Json(whom): Json<KickRequest>) -> Result<Json<Value>, Refused> {
+    desk.kick(whom).await?;
+    Ok(Json(json!({})))
+}
+
+async fn tokens(State(desk): Staff) -> Result<Json<Vec<TokenRow>>, Refused> {
+    desk.tokens().map(Json)
+}
+
+async fn create_token(State(desk): Staff, Json(wish): Json<TokenRequest>) -> Result<Json<Value>, Refused> {
+    let token = desk.create_token(wish)?;
+    Ok(Json(json!({ "token": token })))
+}
+
+async fn revoke_token(State(desk): Staff, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+    desk.revoke_token(&id)?;
+    Ok(Json(json!({})))
+}
+
+/// The form that Prometheus' `http_sd_configs` reads.
+async fn targets(State(desk): Staff) -> Json<Value> {
+    Json(json!([{ "targets": desk.metrics_targets(), "labels": { "job": "relay" } }]))
+}

@@ -1,0 +1,101 @@
+//! What the admin API does on the origin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::admin::{self, Answer, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow};
+use relay_core::clock::Clock;
+use relay_core::node::Operations;
+use relay_core::stream::StreamKey;
+use relay_core::token::TokenState;
+
+use crate::ingest::Publishing;
+use crate::tokens::Desk;
+
+/// The longest life of a token: a season of events. One for ever would be a password.
+const MAX_TOKEN_LIFE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Streams, viewers, publishers and tokens, for the one who opens the admin socket.
+pub struct AdminDesk {
+    /// What every node can do.
+    pub operations: Operations,
+    /// Who publishes.
+    pub publishing: Arc<Publishing>,
+    /// Who may join.
+    pub desk: Arc<Desk>,
+    /// The time.
+    pub clock: Clock,
+    /// Where this node's metrics are.
+    pub metrics: String,
+}
+
+impl admin::Desk for AdminDesk {
+    fn streams(&self) -> Vec<StreamRow> {
+        self.operations.streams()
+    }
+
+    fn viewers(&self) -> Answer<'_, Vec<ViewerRow>> {
+        Box::pin(self.operations.viewers())
+    }
+
+    fn kick(&self, whom: KickRequest) -> Answer<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            match whom {
+                KickRequest::Viewer(id) => self.operations.kick_viewer(id).await,
+                KickRequest::Stream(name) => {
+                    let key = name
+                        .parse::<StreamKey>()
+                        .map_err(|error| Refused::NotFound(error.to_string()))?;
+                    let kicked = self.publishing.kick(&key);
+                    kicked
+                        .then_some(())
+                        .ok_or_else(|| Refused::NotFound(format!("nobody publishes {key}")))
+                }
+            }
+        })
+    }
+
+    fn tokens(&self) -> Result<Vec<TokenRow>, Refused> {
+        let now = self.clock.now();
+        let row = |token: &relay_core::token::TokenRecord| TokenRow {
+            id: token.id.to_string(),
+            state: match token.state(now) {
+                TokenState::Live => "live",
+                TokenState::Expired => "expired",
+                TokenState::UsedUp => "used up",
+                TokenState::Revoked => "revoked",
+            }
+            .to_owned(),
+            uses_left: token.uses.saturating_sub(token.used),
+            expires: token.expires,
+        };
+        Ok(self.desk.list().iter().map(row).collect())
+    }
+
+    fn create_token(&self, wish: TokenRequest) -> Result<String, Refused> {
+        let life = Duration::from_secs(wish.ttl_seconds);
+        if life.is_zero() || life > MAX_TOKEN_LIFE || wish.uses == 0 {
+            return Err(Refused::Failed(
+                "a token lives for a second to a year, and is good for one edge or more".into(),
+            ));
+        }
+        let token = self.desk.create(life, wish.uses, self.clock.now());
+        token
+            .map(|token| token.to_string())
+            .map_err(|error| Refused::Failed(error.to_string()))
+    }
+
+    fn revoke_token(&self, id: &str) -> Result<(), Refused> {
+        let unknown = || Refused::NotFound(format!("there is no token {id}"));
+        let found = self.desk.revoke(id.parse().map_err(|_| unknown())?);
+        match found {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unknown()),
+            Err(error) => Err(Refused::Failed(error.to_string())),
+        }
+    }
+
+    fn metrics_targets(&self) -> Vec<String> {
+        vec![self.metrics.clone()]
+    }
+}
