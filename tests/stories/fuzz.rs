@@ -47,6 +47,11 @@ fn rtmp_sessions() {
 }
 
 #[test]
+fn http_heads() {
+    survives("http", fuzz::http::body, 2, heads);
+}
+
+#[test]
 fn join_tokens() {
     survives("token", fuzz::token::body, 1, tokens);
 }
@@ -164,6 +169,19 @@ fn tokens() -> Result<Vec<Vec<u8>>> {
         token(&["127.0.0.1:4433"])?,
         token(&["[2001:db8::1]:4433", "origin.example.org:4433"])?,
     ])
+}
+
+/// Requests as players, browsers and proxies send them.
+fn heads() -> Result<Vec<Vec<u8>>> {
+    let texts = [
+        "GET /live/camera.flv HTTP/1.1\r\nHost: origin.example:8080\r\nUser-Agent: Lavf/59.27.100\r\nAccept: */*\r\nRange: bytes=0-\r\n\
+         Connection: close\r\nIcy-MetaData: 1\r\n\r\n",
+        "GET /live/camera.flv?token=a%20b HTTP/1.0\r\n\r\n",
+        "OPTIONS /v2/pub/cam.flv HTTP/1.1\r\nHost: h\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: GET\r\n\r\n",
+        "GET /watch/live/camera HTTP/1.1\r\nHost: [::1]:8080\r\nAccept-Encoding: gzip, br\r\nIf-None-Match: \"x\"\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n",
+        "HEAD http://origin.example/live/camera.flv HTTP/1.1\r\nHost: origin.example\r\n\r\n",
+    ];
+    Ok(texts.map(|text| text.as_bytes().to_vec()).into())
 }
 
 fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {

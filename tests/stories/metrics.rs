@@ -74,6 +74,27 @@ fn the_page_is_good_and_true() {
     });
 }
 
+/// The origin knows where all metrics are, in the form that Prometheus reads (http_sd).
+#[test]
+fn prometheus_is_told_where_everyone_is() {
+    story("prometheus_targets", Turn::Beside, async |stage| {
+        let cluster = Cluster::start(stage).await?;
+        let wanted = [&*cluster.origin, &cluster.edge, &cluster.deep]
+            .map(|node| format!("127.0.0.1:{}", node.ports().metrics));
+        until("all targets to be told", async || {
+            let told = cluster.origin.admin("/api/prometheus-targets").await.ok()?;
+            let groups = told.as_array()?.iter();
+            let targets: Vec<_> = groups
+                .filter_map(|group| group["targets"].as_array())
+                .flatten()
+                .collect();
+            let is_told = |target: &String| targets.iter().any(|told| *told == target);
+            wanted.iter().all(is_told).then_some(())
+        })
+        .await
+    });
+}
+
 #[test]
 fn only_three_pages_on_the_listener() {
     story("metrics_pages", Turn::Beside, async |stage| {

@@ -122,7 +122,7 @@ pub fn clip() -> Result<Footage> {
         .collect::<Vec<_>>();
     let rest = messages
         .into_iter()
-        .filter(|m| !is_opening(m))
+        .filter(|m| !is_opening(m) && m.role() != Role::EndMark)
         .collect::<Vec<_>>();
     ensure!(
         rest.iter().any(|m| m.role() == Role::Keyframe),
@@ -205,6 +205,21 @@ mod tests {
         assert!((700_000..800_000).contains(&bytes), "{bytes} bytes in 10 s");
         assert_eq!(of(TagKind::Audio).count(), 501);
         assert_eq!(played.iter().filter(|m| m.role() == Role::Script).count(), 10);
+    }
+
+    #[test]
+    fn the_clip_loops_without_a_seam() {
+        let once = clip_once().unwrap();
+        let coded = |kind| {
+            once.iter()
+                .filter(move |m| m.kind == kind && !is_opening(m) && m.role() != Role::EndMark)
+        };
+        assert_eq!(coded(TagKind::Video).count() * 40, CLIP_PERIOD_MS as usize);
+        assert_eq!(
+            coded(TagKind::Audio).count() * 1024 * 1000 / 48_000,
+            CLIP_PERIOD_MS as usize
+        );
+        assert_eq!(coded(TagKind::Video).next().unwrap().role(), Role::Keyframe);
     }
 
     #[test]

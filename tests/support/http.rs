@@ -1,10 +1,12 @@
 //! HTTP as a plain client speaks it: whole small answers, and the endless one of a live stream, taken apart by hand
 //! so that the framing itself is under test.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::wait::within;
 
@@ -98,23 +100,44 @@ pub async fn get(url: &str) -> Result<Answer> {
 pub async fn ask(method: &str, url: &str, lines: &str) -> Result<Answer> {
     let (host, path) = split_url(url)?;
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
-    let what = format!("an answer to {method} {url}");
-    let answer = within(what, async {
-        let mut socket = TcpStream::connect(host).await?;
-        socket.write_all(request.as_bytes()).await?;
-        let mut bytes = BytesMut::new();
-        while socket.read_buf(&mut bytes).await? > 0 {}
-        anyhow::Ok(bytes)
-    });
-    let mut bytes = answer.await?.with_context(|| format!("{method} {url}"))?;
-    let head = Head::take(&mut bytes)?.with_context(|| format!("{method} {url} ended within its head"))?;
+    let answer = async {
+        let socket = TcpStream::connect(host).await?;
+        exchange(socket, method, &request).await
+    };
+    let answer = within(format!("an answer to {method} {url}"), answer).await?;
+    answer.with_context(|| format!("{method} {url}"))
+}
+
+/// Asks `GET path` on a Unix socket and reads the whole answer.
+///
+/// # Errors
+/// As for [`ask`].
+pub async fn get_by_socket(socket: &Path, path: &str) -> Result<Answer> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    let answer = async {
+        let socket = UnixStream::connect(socket).await?;
+        exchange(socket, "GET", &request).await
+    };
+    let answer = within(format!("an answer to GET {path}"), answer).await?;
+    answer.with_context(|| format!("GET {path} on {}", socket.display()))
+}
+
+async fn exchange(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    request: &str,
+) -> Result<Answer> {
+    socket.write_all(request.as_bytes()).await?;
+    let mut bytes = BytesMut::new();
+    while socket.read_buf(&mut bytes).await? > 0 {}
+    let head = Head::take(&mut bytes)?.context("the answer ended within its head")?;
     if method == "HEAD" || head.header("transfer-encoding") != Some("chunked") {
         let body = bytes.to_vec();
         return Ok(Answer { head, body });
     }
     let mut chunks = Dechunker::default();
     let body = chunks.push(&bytes)?;
-    ensure!(chunks.is_ended(), "{method} {url} ended within its chunks");
+    ensure!(chunks.is_ended(), "the answer ended within its chunks");
     Ok(Answer { head, body })
 }
 

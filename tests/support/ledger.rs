@@ -49,7 +49,7 @@ impl HeadersInForce {
 
 /// A record of a stream that a publisher writes and any number of viewers read.
 ///
-/// Headers and metadata have no place of their own in the order (a relay sends them whenever a viewer needs them);
+/// Headers, metadata and end marks have no place of their own in the order (a relay sends them whenever a viewer needs them);
 /// each entry says which headers hold for it.
 #[derive(Clone, Default)]
 pub struct Ledger {
@@ -80,7 +80,7 @@ impl Ledger {
         let mut book = self.write();
         book.headers.note(message.kind, role, hash);
         match role {
-            Role::Header => {}
+            Role::Header | Role::EndMark => {}
             Role::MetaData => book.metadata = Some(hash),
             _ => {
                 let entry = Entry {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::http::{ask, get};
+use crate::http::{ask, get, get_by_socket};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::ports::free_port;
@@ -215,6 +215,23 @@ impl Node {
     /// When it is down.
     pub fn memory(&self) -> Result<Memory> {
         Memory::of(self.pid()?)
+    }
+
+    /// What its admin API answers to a `GET`.
+    ///
+    /// # Errors
+    /// When it is down, or does not answer.
+    pub async fn admin(&self, path: &str) -> Result<serde_json::Value> {
+        // By way of the folder that it runs in: the real path may be too long for a socket's name.
+        let socket = PathBuf::from(format!("/proc/{}/cwd/admin.sock", self.pid()?));
+        let answer = get_by_socket(&socket, path).await?;
+        ensure!(
+            answer.head.status == 200,
+            "{path} answers {}: {}",
+            answer.head.status,
+            answer.text()
+        );
+        Ok(serde_json::from_slice(&answer.body)?)
     }
 
     /// One look at its metrics.
