@@ -63,13 +63,17 @@ impl Source {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(file: &Path, stream: StreamKey, repeat: bool) -> Result<Self, SourceError> {
-        let bytes = read(file)?;
+    pub fn load(config: &config::Source) -> Result<Self, SourceError> {
+        let bytes = read(&config.file)?;
         let clip = Clip::parse(&bytes).map_err(|source| SourceError::Bad {
-            file: file.to_owned(),
+            file: config.file.clone(),
             source,
         })?;
-        Ok(Self { clip, stream, repeat })
+        Ok(Self {
+            clip,
+            stream: config.stream.clone(),
+            repeat: config.repeat,
+        })
     }
 
     /// Plays until the end of the clip, if it does not repeat, or until `stop`.
