@@ -283,7 +283,7 @@ async fn a_clip_that_ends_leaves_its_stream_to_the_grace_window() {
         stream: key("live/clip"),
         repeat: false,
     };
-    let source = super::file::Source::load(&source).unwrap();
+    let source = file::Source::load(&source).unwrap();
     let clock = node.publishing.clock;
     source
         .run(Arc::clone(&node.publishing), clock, CancellationToken::new())
