@@ -21,9 +21,9 @@ pub enum Dropped {
     /// A sequence header or metadata that readers have already (R38).
     #[error("the same header has been sent before")]
     DuplicateHeader,
-    /// Metadata without anything in it, after some that had (R36).
-    #[error("the metadata is empty")]
-    EmptyMetadata,
+    /// A sequence header or metadata without anything in it (R36): writers send such before they know better.
+    #[error("the header is empty")]
+    EmptyHeader,
     /// Script data before the session has begun.
     #[error("the session has not begun")]
     NotBegun,
@@ -38,7 +38,7 @@ impl Dropped {
         Self::AwaitingVideo,
         Self::BeforeStart,
         Self::DuplicateHeader,
-        Self::EmptyMetadata,
+        Self::EmptyHeader,
         Self::NotBegun,
     ];
 
@@ -56,7 +56,7 @@ impl Dropped {
             Self::AwaitingVideo => "awaiting_video",
             Self::BeforeStart => "before_start",
             Self::DuplicateHeader => "duplicate_header",
-            Self::EmptyMetadata => "empty_metadata",
+            Self::EmptyHeader => "empty_header",
             Self::NotBegun => "not_begun",
         }
     }

@@ -88,9 +88,11 @@ impl Session {
         if kind == TagKind::Script {
             let announced = metadata::announcement(payload);
             if announced.empty && self.headers.metadata.is_some() {
-                return Err(Dropped::EmptyMetadata);
+                return Err(Dropped::EmptyHeader);
             }
             self.names_video = Some(announced.video);
+        } else if payload.len() <= prefix_bytes(kind, payload) {
+            return Err(Dropped::EmptyHeader);
         }
         let place = match kind {
             TagKind::Script => &mut self.headers.metadata,
@@ -137,6 +139,17 @@ impl Session {
         };
         let over = now.mono_ms.saturating_sub(since) >= patience;
         over.then_some(()).ok_or(Dropped::AwaitingVideo)
+    }
+}
+
+/// What stands before the codec's configuration in a sequence header: the format and packet type of legacy audio, the
+/// composition time too of legacy video, the FourCC of enhanced bodies.
+fn prefix_bytes(kind: TagKind, payload: &[u8]) -> usize {
+    let enhanced_audio = payload.first().is_some_and(|first| first >> 4 == 9);
+    if kind == TagKind::Audio && !enhanced_audio {
+        2
+    } else {
+        5
     }
 }
 
@@ -236,8 +249,32 @@ mod tests {
         let empty = Bytes::from_static(b"\x02\x00\x0aonMetaData\x03\x00\x00\x09");
         assert_eq!(
             session.keep_header(TagKind::Script, &empty),
-            Err(Dropped::EmptyMetadata)
+            Err(Dropped::EmptyHeader)
         );
         assert_eq!(session.headers().metadata, Some(first));
+    }
+
+    /// ffmpeg writes an empty AAC header first when it copies from MP4.
+    #[test]
+    fn a_header_without_a_configuration_replaces_nothing() {
+        let mut session = Session::new(1, NOW);
+        for (kind, empty, whole) in [
+            (
+                TagKind::Audio,
+                b"\xaf\x00".as_slice(),
+                b"\xaf\x00\x11\x90".as_slice(),
+            ),
+            (TagKind::Audio, b"\x90Opus", b"\x90OpusOpusHead"),
+            (
+                TagKind::Video,
+                b"\x17\x00\x00\x00\x00",
+                b"\x17\x00\x00\x00\x00avcC",
+            ),
+        ] {
+            let (empty, whole) = (Bytes::from_static(empty), Bytes::from_static(whole));
+            assert_eq!(session.keep_header(kind, &whole), Ok(()));
+            assert_eq!(session.keep_header(kind, &empty), Err(Dropped::EmptyHeader));
+            assert_eq!(session.keep_header(kind, &whole), Err(Dropped::DuplicateHeader));
+        }
     }
 }

@@ -64,16 +64,15 @@ impl Source {
     /// # Errors
     /// What is wrong with it.
     pub fn load(config: &config::Source) -> Result<Self, SourceError> {
-        let config::Source { file, stream, repeat } = config;
-        let bad = |source| SourceError::Bad {
-            file: file.clone(),
+        let bytes = read(&config.file)?;
+        let clip = Clip::parse(&bytes).map_err(|source| SourceError::Bad {
+            file: config.file.clone(),
             source,
-        };
-        let clip = Clip::parse(&read(file)?).map_err(bad)?;
+        })?;
         Ok(Self {
             clip,
-            stream: stream.clone(),
-            repeat: *repeat,
+            stream: config.stream.clone(),
+            repeat: config.repeat,
         })
     }
 

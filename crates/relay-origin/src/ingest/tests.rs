@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
-use relay_core::stream::{HubConfig, Read};
+use relay_core::stream::{Dropped, HubConfig, Read};
 
 use super::rtmp::Encoders;
 use super::*;
@@ -260,4 +260,69 @@ fn a_stream_whose_publisher_never_returns_after_a_restart_ends() {
         .raise_at(&key("live/cam"), held, node.now);
     node.pass(15_000);
     assert!(node.hub.get(&key("live/cam")).is_none());
+}
+
+#[tokio::test]
+async fn a_clip_that_ends_leaves_its_stream_to_the_grace_window() {
+    let node = Node::new("clip", 10);
+    let folder = Folder::new("clip-file");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("short.flv");
+    let mut bytes = relay_core::flv::file_header(false, true).to_vec();
+    for (time, payload) in [(0, AVC), (0, KEY), (40, DELTA)] {
+        let tag = relay_core::flv::Tag {
+            kind: TagKind::Video,
+            time,
+            payload: Bytes::from_static(payload),
+        };
+        relay_core::flv::encode_into(&mut bytes, &tag);
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let source = config::Source {
+        file,
+        stream: key("live/clip"),
+        repeat: false,
+    };
+    let source = file::Source::load(&source).unwrap();
+    let clock = node.publishing.clock;
+    source
+        .run(Arc::clone(&node.publishing), clock, CancellationToken::new())
+        .await;
+    let state = node.hub.get(&key("live/clip")).unwrap().state();
+    assert_eq!((state.tags, state.last_time), (2, Some(40)));
+    let statuses = node.publishing.statuses(clock.now());
+    assert_eq!(statuses, [(key("live/clip"), Status::Awaited)]);
+}
+
+/// The demo's camera: what a looping clip sends is one stream without a leap or a repair, headers once.
+#[test]
+fn a_looping_clip_is_one_seamless_stream() {
+    let mut node = Node::new("loop", 10);
+    let bytes = include_bytes!("../../../../tests/media/bunny.flv");
+    let clip = relay_core::flv::Clip::parse(bytes).unwrap();
+    let feed = node.publishing.open(&key("live/clip"), node.now).unwrap();
+    let start = node.now;
+    for lap in 0..3 {
+        for tag in clip.tags() {
+            let time = u32::try_from(lap * clip.loop_period_ms()).unwrap() + tag.time;
+            node.now = start.plus_ms(u64::from(time));
+            feed.handle_tag(tag.kind, time, tag.payload.clone(), node.now);
+        }
+    }
+    let counts = node.publishing.counts();
+    assert_eq!(
+        (counts.repairs_held, counts.repairs_leaps, counts.epochs),
+        (0, 0, 1)
+    );
+    let dropped = |why: Dropped| counts.dropped[why.index()];
+    assert_eq!(dropped(Dropped::DuplicateHeader), 6, "three headers, two laps");
+    assert_eq!(
+        dropped(Dropped::EmptyHeader),
+        3,
+        "the clip has an empty AAC header"
+    );
+    let sent = counts.tags.iter().sum::<u64>() - counts.dropped.iter().sum::<u64>();
+    // Metadata and the video header are the preface; the audio header comes behind the first keyframe.
+    let state = node.hub.get(&key("live/clip")).unwrap().state();
+    assert_eq!((state.tags, sent - 2), (3 * (128 + 240) + 1, state.tags));
 }

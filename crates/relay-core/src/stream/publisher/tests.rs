@@ -240,7 +240,7 @@ fn r36_metadata_is_not_emptied() {
     let mut rig = Rig::new();
     rig.publish().headers().play(0, 1);
     let empty = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09";
-    assert_eq!(rig.send(Script, 0, empty), Err(Dropped::EmptyMetadata));
+    assert_eq!(rig.send(Script, 0, empty), Err(Dropped::EmptyHeader));
     let kept = metadata("videocodecid");
     assert_eq!(rig.stream.headers().metadata.as_deref(), Some(&kept[..]));
 }
