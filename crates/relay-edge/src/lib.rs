@@ -1,3 +1,11 @@
-//! x
+//! The edge: joins a pool by its token, takes its streams, serves viewers.
+//!
+//! - [`edge`]: all of it, put together; [`error`]: why it did not come up.
+//! - [`join`]: membership, for as long as it runs.
+//! - [`cli`]: the command line; [`desk`]: what the admin API does here.
 
+pub mod cli;
+pub mod desk;
+pub mod edge;
+pub mod error;
 pub mod join;

@@ -1,1 +1,68 @@
-fn main() {}
+//! `relay-edge`: joins a pool by its token, takes its streams, serves viewers.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use relay_core::config::{Config, Environment, Program};
+use relay_core::exit::Exit;
+use relay_core::{check, logging, signals};
+use relay_edge::cli::{Cli, Verb};
+use relay_edge::edge::Edge;
+
+fn main() -> ExitCode {
+    let cli: Cli = argh::from_env();
+    if cli.version {
+        println!("relay-edge {}", env!("CARGO_PKG_VERSION"));
+        return Exit::Ok.into();
+    }
+    match act(cli) {
+        Ok(exit) => exit.into(),
+        Err((exit, error)) => {
+            eprintln!("relay-edge: {error:#}");
+            exit.into()
+        }
+    }
+}
+
+type Failure = (Exit, anyhow::Error);
+
+fn act(cli: Cli) -> Result<Exit, Failure> {
+    let environment = Environment::process();
+    let load =
+        |path: Option<&Path>| Config::load(path, &environment).map_err(|error| (Exit::Config, error.into()));
+    let (path, join) = match cli.verb {
+        None => (cli.config, cli.join),
+        Some(Verb::Run(run)) => (run.config.or(cli.config), run.join.or(cli.join)),
+        Some(Verb::Check(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            println!("{}", check::report(&config, Program::Edge, &check::Facts::read()));
+            return Ok(Exit::Ok);
+        }
+    };
+    run(&load(path.as_deref())?, &environment, join.as_deref())
+}
+
+fn run(config: &Config, environment: &Environment, join: Option<&str>) -> Result<Exit, Failure> {
+    let token = config
+        .join_text(join, environment)
+        .map_err(|error| (Exit::Config, error.into()))?;
+    let token = token
+        .parse()
+        .context("the join token is no good")
+        .map_err(|error| (Exit::Config, error))?;
+    logging::start(&config.log).map_err(|error| (Exit::Software, error.into()))?;
+    let runtime = tokio::runtime::Runtime::new()
+        .context("cannot start")
+        .map_err(|error| (Exit::OsError, error))?;
+    runtime.block_on(async {
+        let stop = signals::stop_on_signal().map_err(|error| (Exit::OsError, error.into()))?;
+        let edge = Edge::bind(config, environment, token)
+            .await
+            .map_err(|error| (error.exit(), error.into()))?;
+        edge.run(stop)
+            .await
+            .map_err(|error| (error.exit(), error.into()))?;
+        Ok(Exit::Ok)
+    })
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::viewer::Hot;
 use crate::clock::Now;
 use crate::flavour::Flavour;
-use crate::stream::{Lease, Stream, View};
+use crate::stream::{Headers, Lease, Stream, View};
 
 /// One flavour of one stream in one shard.
 pub(super) struct Feed {
@@ -17,8 +17,8 @@ pub(super) struct Feed {
     /// Viewers by slot of the period.
     pub(super) slots: Vec<Vec<Hot>>,
     pub(super) viewers: usize,
-    /// The newest prelude made, with the start point that it is for: joiners between two keyframes share it.
-    prelude: Option<(u64, Bytes)>,
+    /// The newest prelude made: joiners between two keyframes share it.
+    prelude: Option<Prelude>,
     /// The moment for which `late_below` was looked up, and what it was.
     late: (u64, u64),
     /// Keeps the flavour being made.
@@ -68,16 +68,38 @@ impl Feed {
             return (self.view.end(), self.flavour.prelude(&headers, time));
         };
         let (offset, sequence) = (newest.offset, newest.start.sequence);
-        if self.prelude.as_ref().is_none_or(|(of, _)| *of != sequence) {
-            let made = self.flavour.prelude(&newest.start.headers, newest.start.time);
-            self.prelude = Some((sequence, made));
+        let known = self.stream.headers();
+        if self
+            .prelude
+            .as_ref()
+            .is_none_or(|prelude| prelude.sequence != sequence || prelude.known != known)
+        {
+            // A track that showed up after the start point is told of all the same (R37).
+            let mut headers = Headers::clone(&newest.start.headers);
+            headers.has_audio |= known.audio_present();
+            headers.has_video |= known.video_present();
+            let bytes = self.flavour.prelude(&headers, newest.start.time);
+            self.prelude = Some(Prelude {
+                sequence,
+                known,
+                bytes,
+            });
         }
         (
             offset,
             self.prelude
                 .as_ref()
-                .map(|(_, bytes)| bytes.clone())
+                .map(|prelude| prelude.bytes.clone())
                 .unwrap_or_default(),
         )
     }
+}
+
+/// What joiners get first at one start point.
+struct Prelude {
+    /// The start point's record.
+    sequence: u64,
+    /// The stream's newest headers when it was made.
+    known: Arc<Headers>,
+    bytes: Bytes,
 }

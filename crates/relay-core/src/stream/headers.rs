@@ -46,6 +46,21 @@ impl Headers {
         true
     }
 
+    /// A copy of its own, without what is larger than a joiner is to get.
+    pub(super) fn bounded(&self) -> Self {
+        let copy = |header: &Option<Bytes>| {
+            let kept = header.as_ref().filter(|header| header.len() <= MAX_HEADER_BYTES);
+            kept.map(|header| Bytes::copy_from_slice(header))
+        };
+        Self {
+            metadata: copy(&self.metadata),
+            video: copy(&self.video),
+            audio: copy(&self.audio),
+            has_video: self.has_video,
+            has_audio: self.has_audio,
+        }
+    }
+
     /// The headers as tags stamped with `time`, in the order in which players want them.
     pub fn tags(&self, time: u64) -> impl Iterator<Item = Tag> + '_ {
         [

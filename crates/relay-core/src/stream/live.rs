@@ -174,8 +174,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Puts metadata and sequence headers before the first tag of the group just begun. They are no tags of the
-    /// stream, are not counted or hashed, and enter the log only where they differ from what it holds.
+    /// Puts metadata and sequence headers before the first tag of the group just begun: all that are in force there, so that
+    /// those of a track that is gone are forgotten (R13). They are no tags of the stream, are not counted or hashed, and
+    /// enter the log only where they differ from what it holds.
     ///
     /// # Errors
     /// [`AppendError::NoGroup`] outside a group or after its first tag, and what the kernel says.
@@ -190,13 +191,8 @@ impl Stream {
         let held = Arc::clone(&log.headers);
         for tag in headers.differing(&held, time) {
             log.append_record(&tag, now)?;
-            log.note_headers(&tag);
         }
-        let (first_record, now_held) = (log.main.next(), Arc::clone(&log.headers));
-        if let Some(group) = log.groups.back_mut() {
-            group.first_record = first_record;
-            group.headers = now_held;
-        }
+        log.take_preface(headers);
         self.log_bytes.store(log.bytes(), Ordering::Relaxed);
         Ok(())
     }

@@ -111,6 +111,28 @@ impl Log {
         replaced
     }
 
+    /// Takes over the headers that stand before the group just begun. Within an epoch a track that was seen stays known.
+    pub(super) fn take_preface(&mut self, preface: &Headers) {
+        let mut headers = preface.bounded();
+        let epochs = self
+            .groups
+            .iter()
+            .rev()
+            .take(2)
+            .map(|group| group.head.epoch)
+            .collect::<Vec<_>>();
+        if matches!(epochs[..], [newest, before] if newest == before) {
+            headers.has_video |= self.headers.has_video;
+            headers.has_audio |= self.headers.has_audio;
+        }
+        self.headers = Arc::new(headers);
+        let (first_record, headers) = (self.main.next(), Arc::clone(&self.headers));
+        if let Some(group) = self.groups.back_mut() {
+            group.first_record = first_record;
+            group.headers = headers;
+        }
+    }
+
     /// Counts a tag of the stream; at the first tag of a group that is no continuation a start point comes to be.
     pub(super) fn count_tag(&mut self, tag: &Tag, record: u64, headers_changed: bool) -> Position {
         self.totals.tags += 1;

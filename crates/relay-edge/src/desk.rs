@@ -1,0 +1,50 @@
+//! What the admin API does on an edge.
+
+use relay_core::admin::{Answer, Desk, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow};
+use relay_core::node::Operations;
+
+/// Whoever asks an edge for tokens is told where they are.
+const AT_THE_ORIGIN: Refused = Refused::NotHere("tokens are made and revoked at the origin");
+
+/// Streams and viewers, for the one who opens the admin socket.
+pub struct AdminDesk {
+    /// What every node can do.
+    pub operations: Operations,
+    /// Where this node's metrics are.
+    pub metrics: String,
+}
+
+impl Desk for AdminDesk {
+    fn streams(&self) -> Vec<StreamRow> {
+        self.operations.streams()
+    }
+
+    fn viewers(&self) -> Answer<'_, Vec<ViewerRow>> {
+        Box::pin(self.operations.viewers())
+    }
+
+    fn kick(&self, whom: KickRequest) -> Answer<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            match whom {
+                KickRequest::Viewer(id) => self.operations.kick_viewer(id).await,
+                KickRequest::Stream(_) => Err(Refused::NotHere("publishers are at the origin")),
+            }
+        })
+    }
+
+    fn tokens(&self) -> Result<Vec<TokenRow>, Refused> {
+        Err(AT_THE_ORIGIN)
+    }
+
+    fn create_token(&self, _: TokenRequest) -> Result<String, Refused> {
+        Err(AT_THE_ORIGIN)
+    }
+
+    fn revoke_token(&self, _: &str) -> Result<(), Refused> {
+        Err(AT_THE_ORIGIN)
+    }
+
+    fn metrics_targets(&self) -> Vec<String> {
+        vec![self.metrics.clone()]
+    }
+}

@@ -1,0 +1,111 @@
+//! The edge, put together: everything is bound first, then it joins, and runs until told to stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use relay_core::admin::AdminSocket;
+use relay_core::clock::Clock;
+use relay_core::config::{Config, Environment, Program};
+use relay_core::limits::OpenFiles;
+use relay_core::link::join::{Asker, Joined};
+use relay_core::link::quic::{self, Port, QuicConfig};
+use relay_core::metrics::{self, MetricsServer};
+use relay_core::node::{Node, NodeError};
+use relay_core::readiness::Readiness;
+use relay_core::tls::{self, LINK_ALPN, NodeKey};
+use relay_core::token::JoinToken;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::AdminDesk;
+use crate::error::EdgeError;
+use crate::join::Member;
+
+/// An edge with all its ports open, not a member yet.
+pub struct Edge {
+    node: Node,
+    member: Member,
+    token: JoinToken,
+    port: Port,
+    quic: QuicConfig,
+    admin: Option<AdminSocket>,
+    operator: Arc<AdminDesk>,
+    metrics: MetricsServer,
+    readiness: Readiness,
+}
+
+impl Edge {
+    /// Opens all ports. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence; nothing is left running then.
+    pub async fn bind(
+        config: &Config,
+        environment: &Environment,
+        token: JoinToken,
+    ) -> Result<Self, EdgeError> {
+        let clock = Clock::start();
+        let files = OpenFiles::raise();
+        let registry = metrics::registry(Program::Edge.name()).map_err(NodeError::from)?;
+        let readiness = Readiness::waiting_for([
+            ("pool", "this edge has not joined its pool yet"),
+            ("parent", "there is no link to the parent yet"),
+        ]);
+        let metrics_listen = config.metrics.listen.addr();
+        let metrics = MetricsServer::bind(
+            metrics_listen,
+            registry.clone(),
+            readiness.clone(),
+            config.metrics.token.clone(),
+        );
+        let metrics = metrics.await?;
+        let quic = QuicConfig::from(&config.link);
+        let port = quic::bind(config.link.listen.addr(), None, &quic)?;
+        if let Some(warning) = port.buffers.warning() {
+            tracing::warn!("{warning}");
+        }
+        let node = Node::start(config, Program::Edge, &registry, clock)?;
+        let doors = node.open(config, None)?;
+        let admin = match config.admin_socket(Program::Edge, environment)? {
+            Some(path) => Some(open_admin(&path).await?),
+            None => None,
+        };
+        let operator = Arc::new(AdminDesk {
+            operations: node.operations(),
+            metrics: metrics.address().to_string(),
+        });
+        let member = Member::new(
+            Asker::new(port.endpoint.clone(), quic.clone(), NodeKey::generate()?),
+            clock,
+        );
+        tracing::info!(
+            http = %doors.http, rtmp = %doors.rtmp, metrics = %metrics.address(), %files, "relay-edge is up"
+        );
+        Ok(Self {
+            node,
+            member,
+            token,
+            port,
+            quic,
+            admin,
+            operator,
+            metrics,
+            readiness,
+        })
+    }
+
+    /// Joins, and runs until `stop`; then ends all that it started.
+    ///
+    /// # Errors
+    /// The origin's final no.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), EdgeError> {
+        todo!()
+    }
+}
+
+async fn open_admin(path: &Path) -> Result<AdminSocket, EdgeError> {
+    let opened = AdminSocket::bind(path).await;
+    opened.map_err(|error| EdgeError::Admin {
+        path: path.display().to_string(),
+        error,
+    })
+}

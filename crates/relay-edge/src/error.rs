@@ -1,0 +1,59 @@
+//! Why an edge did not come up, or had to end.
+
+use relay_core::config::ConfigError;
+use relay_core::exit::Exit;
+use relay_core::link::join::JoinError;
+use relay_core::link::quic::{BindError as LinkBindError, NoInitialCipher};
+use relay_core::node::NodeError;
+use relay_core::serve::BindError;
+use relay_core::tls::{CaError, SettingsError};
+
+/// Why an edge did not come up, or had to end; each is a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Fan-out, metrics or a port.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The link's port.
+    #[error("{0} (links, [link] listen)")]
+    Link(#[from] LinkBindError),
+    /// The origin's final no.
+    #[error("this edge may not join the pool: {0}")]
+    Join(JoinError),
+    /// No key could be made.
+    #[error("cannot make this edge's key: {0}")]
+    Key(#[from] CaError),
+    /// TLS refused its settings.
+    #[error(transparent)]
+    Tls(#[from] SettingsError),
+    /// QUIC refused them.
+    #[error(transparent)]
+    Quic(#[from] NoInitialCipher),
+    /// The admin socket.
+    #[error("cannot open the admin socket {path}: {error}")]
+    Admin {
+        /// Where.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl EdgeError {
+    /// The exit code that says so to an init system.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Config,
+            Self::Node(NodeError::Fanout(_)) => Exit::OsError,
+            Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
+            Self::Join(_) => Exit::NoPermission,
+            Self::Key(_) | Self::Tls(_) | Self::Quic(_) => Exit::Software,
+        }
+    }
+}
