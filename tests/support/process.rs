@@ -19,7 +19,15 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Log {
     name: String,
     lines: Mutex<Vec<String>>,
-    grown: watch::Sender<usize>,
+    state: watch::Sender<LogState>,
+}
+
+/// How far a log is.
+#[derive(Clone, Copy, Debug, Default)]
+struct LogState {
+    lines: usize,
+    /// Outputs of the program that are still read.
+    open: usize,
 }
 
 impl Log {
@@ -27,7 +35,7 @@ impl Log {
         Arc::new(Self {
             name: name.to_owned(),
             lines: Mutex::default(),
-            grown: watch::Sender::new(0),
+            state: watch::Sender::default(),
         })
     }
 
@@ -59,11 +67,12 @@ impl Log {
     fn push(&self, line: String) {
         let mut lines = lock(&self.lines);
         lines.push(line);
-        self.grown.send_replace(lines.len());
+        self.state.send_modify(|state| state.lines = lines.len());
     }
 
     fn read_from(self: &Arc<Self>, source: impl Read + Send + 'static) {
         let log = Arc::clone(self);
+        log.state.send_modify(|state| state.open += 1);
         std::thread::spawn(move || {
             let mut source = BufReader::new(source);
             let mut line = Vec::new();
@@ -71,6 +80,7 @@ impl Log {
                 log.push(String::from_utf8_lossy(&line).trim_end().to_owned());
                 line.clear();
             }
+            log.state.send_modify(|state| state.open -= 1);
         });
     }
 }
@@ -117,11 +127,11 @@ impl Process {
     /// # Errors
     /// When it does not come within the limit.
     pub async fn line_with(&self, text: &str) -> Result<String> {
-        let mut grown = self.log.grown.subscribe();
+        let mut state = self.log.state.subscribe();
         let mut seen = 0;
         within(format_args!("{} to print {text:?}", self.log.name), async {
             loop {
-                grown.borrow_and_update();
+                state.borrow_and_update();
                 let found = {
                     let lines = lock(&self.log.lines);
                     let found = lines[seen..].iter().find(|line| line.contains(text)).cloned();
@@ -132,7 +142,7 @@ impl Process {
                     return line;
                 }
                 // The sender lives in the log that `self` holds, so this cannot fail.
-                let _ = grown.changed().await;
+                let _ = state.changed().await;
             }
         })
         .await
@@ -146,17 +156,20 @@ impl Process {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the last that it printed.
     ///
     /// # Errors
     /// When it does not end within the limit.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         let name = self.log.name.clone();
-        until(format_args!("{name} to end"), async || {
+        let status = until(format!("{name} to end"), async || {
             self.child.try_wait().transpose()
-        })
-        .await?
-        .with_context(|| format!("waiting for {name}"))
+        });
+        let status = status.await?.with_context(|| format!("waiting for {name}"))?;
+        let mut state = self.log.state.subscribe();
+        let read = state.wait_for(|state| state.open == 0);
+        within(format!("the output of {name} to end"), read).await??;
+        Ok(status)
     }
 
     /// Waits for its end, which must be a success.
