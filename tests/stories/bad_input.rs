@@ -276,12 +276,12 @@ fn a_token_that_expired_or_is_used_up_is_said_and_counted() {
 
         let refused = until("the refusals to be counted", async || {
             let metrics = origin.metrics().await.ok()?;
-            let refused = ["expired", "used_up"].map(|outcome| {
-                metrics
-                    .sum_where("relay_edge_joins_total", &format!("outcome=\"{outcome}\""))
-                    .unwrap_or(0.0)
-            });
-            (refused[0] >= 1.0 && refused[1] >= 1.0).then_some(())
+            let counts = |reason: &str| {
+                metrics.samples().any(|(_, labels, value)| {
+                    labels.contains(&format!("=\"{reason}_token\"")) && value >= 1.0
+                })
+            };
+            (counts("expired") && counts("used_up")).then_some(())
         });
         refused.await
     });
