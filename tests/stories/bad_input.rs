@@ -267,12 +267,20 @@ fn a_token_that_expired_or_is_used_up_is_said_and_counted() {
         let once = origin.token_with("1h", 1).await?;
         let mut first = edge_with_token(stage, "first", Ports::free(), &once)?;
         first.start().await?;
-        is_refused(stage_edge(stage, "used-up", &once)?, "used up").await?;
+        is_refused(
+            edge_with_token(stage, "used-up", Ports::free(), &once)?,
+            "used up",
+        )
+        .await?;
 
         let short = origin.token_with("1s", 5).await?;
         // A token's life is on the wall clock: there is no event to wait for.
         tokio::time::sleep(Duration::from_millis(2100)).await;
-        is_refused(stage_edge(stage, "expired", &short)?, "expired").await?;
+        is_refused(
+            edge_with_token(stage, "expired", Ports::free(), &short)?,
+            "expired",
+        )
+        .await?;
 
         let refused = until("the refusals to be counted", async || {
             let metrics = origin.metrics().await.ok()?;
@@ -285,10 +293,6 @@ fn a_token_that_expired_or_is_used_up_is_said_and_counted() {
         });
         refused.await
     });
-}
-
-fn stage_edge(stage: &relay_tests::story::Stage, name: &str, token: &str) -> Result<Node> {
-    edge_with_token(stage, name, Ports::free(), token)
 }
 
 async fn is_refused(mut edge: Node, reason: &str) -> Result<()> {
