@@ -99,7 +99,7 @@ impl Config {
             Some(path) => {
                 let text = read_bounded(path)?;
                 let mut config = Self::parse(path, &text)?;
-                config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+                config.resolve_paths(path.parent().unwrap_or_else(|| Path::new("")));
                 config.read_tokens().map_err(|fault| fault.at(path, &text))?;
                 config
             }
