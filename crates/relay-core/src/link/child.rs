@@ -379,7 +379,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Of several links the first that was welcomed and speaks stays.
-    fn settle(&mut self) {
+    fn settle(&self) {
         if self.running.len() < 2 {
             return;
         }

@@ -334,19 +334,19 @@ impl Session<'_> {
         let mut hops = self.parent.0.hops.clone();
         let mut ping = tokio::time::interval(PING);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut nonce = 0;
+        let (mut nonce, mut may_move) = (0, true);
         loop {
             tokio::select! {
                 _ = ping.tick() => {
                     nonce += 1;
                     self.outbox.mention(Message::Ping { nonce });
                 }
-                changed = hops.changed() => match changed {
+                changed = hops.changed(), if may_move => match changed {
                     Ok(()) => {
                         self.outbox.say(Message::Hops { hops: self.parent.hops() }).await;
                     }
                     // Nobody changes it any more, as on the origin.
-                    Err(_) => std::future::pending().await,
+                    Err(_) => may_move = false,
                 },
             }
         }
