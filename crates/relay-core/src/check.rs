@@ -1,15 +1,229 @@
-//! Stub replaced by the helper.
-use crate::config::{Config, Program};
-/// Facts.
-#[derive(Debug)]
-pub struct Facts;
-impl Facts {
-    /// Read.
-    pub fn read() -> Self {
-        Self
+//! What `check` says: the ports to open, what the uplink carries, and what this machine's kernel would clip.
+//!
+//! [`report`] is a pure function of the configuration and the machine's [`Facts`], so that each sentence is tested.
+
+mod facts;
+mod kernel;
+
+use std::fmt;
+
+pub use facts::{Facts, TcpMemory};
+
+use crate::config::{Bitrate, Config, Listen, Program, PublishPolicy};
+
+/// The part of an uplink, in hundredths, that edges may fill: QUIC paces itself, so that little headroom is enough.
+const UPLINK_FOR_EDGES: u64 = 95;
+
+/// The same for viewers who come to the origin itself: many TCP connections are burstier.
+const UPLINK_FOR_VIEWERS: u64 = 85;
+
+/// What a stream takes on the wire, in hundredths of its own rate: headers of packets, frames and chunks.
+const WIRE_SHARE: u64 = 105;
+
+/// What `check` found, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    sections: Vec<Section>,
+    warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Section {
+    title: &'static str,
+    lines: Vec<String>,
+}
+
+impl Report {
+    /// How many things are not as they are wanted. The program runs all the same.
+    pub fn warnings(&self) -> usize {
+        self.warnings.len()
     }
 }
-/// Report.
-pub fn report(_config: &Config, _program: Program, _facts: &Facts) -> String {
-    String::new()
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for section in self.sections.iter().filter(|section| !section.lines.is_empty()) {
+            writeln!(f, "{}:", section.title)?;
+            for line in &section.lines {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        match self.warnings() {
+            0 => f.write_str("the configuration is valid; nothing to warn of"),
+            1 => f.write_str("the configuration is valid; 1 warning"),
+            more => write!(f, "the configuration is valid; {more} warnings"),
+        }
+    }
 }
+
+/// What a valid configuration means for `program` on a machine of which `facts` are known.
+pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
+    let own = match program {
+        Program::Origin => [
+            section("uplink", vec![uplink(config)]),
+            section("publishers", publishers(config)),
+            section("sources", sources(config)),
+            section("dials", dials(config)),
+        ],
+        Program::Edge => [
+            section("media", vec![parent(config)]),
+            section("viewers are sent to", public(config)),
+            section("sources", Vec::new()),
+            section("dials", Vec::new()),
+        ],
+    };
+    let mut sections = vec![
+        section("ports to open", ports(config, program)),
+        section("for this machine only", private(config)),
+    ];
+    sections.extend(own);
+    sections.push(section("this machine", kernel::lines(facts)));
+    Report {
+        sections,
+        warnings: kernel::warnings(config, facts),
+    }
+}
+
+const fn section(title: &'static str, lines: Vec<String>) -> Section {
+    Section { title, lines }
+}
+
+fn ports(config: &Config, program: Program) -> Vec<String> {
+    let (rtmp, link) = match program {
+        Program::Origin => ("encoders and RTMP players", "edges"),
+        Program::Edge => (
+            "RTMP players",
+            "edges that have this one as their parent; else leave it shut",
+        ),
+    };
+    let mut lines: Vec<String> = doors(config)
+        .into_iter()
+        .zip([rtmp, "HTTP viewers and the watch page", link])
+        .filter(|((_, _, listen), _)| !listen.is_loopback())
+        .map(|((transport, table, listen), whom)| {
+            format!(
+                "{transport} {}: {whom} ([{table}] listen = \"{listen}\")",
+                port(listen)
+            )
+        })
+        .collect();
+    if !config.metrics.listen.is_loopback() {
+        lines.push(format!(
+            "TCP {}: metrics, for your scraper alone ([metrics] listen = \"{}\")",
+            port(config.metrics.listen),
+            config.metrics.listen
+        ));
+    }
+    lines
+}
+
+fn private(config: &Config) -> Vec<String> {
+    doors(config)
+        .into_iter()
+        .chain([("TCP", "metrics", config.metrics.listen)])
+        .filter(|(_, _, listen)| listen.is_loopback())
+        .map(|(transport, table, listen)| {
+            format!("{transport} {}: [{table}] listen = \"{listen}\"", port(listen))
+        })
+        .collect()
+}
+
+const fn doors(config: &Config) -> [(&'static str, &'static str, Listen); 3] {
+    [
+        ("TCP", "rtmp", config.rtmp.listen),
+        ("TCP", "http", config.http.listen),
+        ("UDP", "link", config.link.listen),
+    ]
+}
+
+fn port(listen: Listen) -> String {
+    match listen.port() {
+        0 => "port of the system's choice".to_owned(),
+        port => port.to_string(),
+    }
+}
+
+fn uplink(config: &Config) -> String {
+    let rate = config.origin.stream_rate;
+    let Some(uplink) = config.origin.uplink else {
+        return format!(
+            "not stated: set uplink in [origin], such as uplink = \"100Mbit\", to see how many edges it carries at {}",
+            rate.spoken()
+        );
+    };
+    format!(
+        "{} at {}: about {} or {}",
+        uplink.spoken(),
+        rate.spoken(),
+        counted(carried(uplink, rate, UPLINK_FOR_EDGES), "edge"),
+        counted(carried(uplink, rate, UPLINK_FOR_VIEWERS), "direct viewer")
+    )
+}
+
+/// How many copies of a stream fit into so many hundredths of the uplink.
+fn carried(uplink: Bitrate, rate: Bitrate, share: u64) -> u64 {
+    let copies = u128::from(uplink.bits()) * u128::from(share)
+        / (u128::from(rate.bits()) * u128::from(WIRE_SHARE)).max(1);
+    u64::try_from(copies).unwrap_or(u64::MAX)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn publishers(config: &Config) -> Vec<String> {
+    let who = match config.origin.publish {
+        PublishPolicy::Key => "whoever has the publish key; `relay-origin publish-url live/camera` shows it",
+        PublishPolicy::Open => "anybody who reaches the RTMP port ([origin] publish = \"open\")",
+    };
+    vec![who.to_owned()]
+}
+
+fn sources(config: &Config) -> Vec<String> {
+    let line = |source: &crate::config::Source| {
+        let often = if source.repeat { "again and again" } else { "once" };
+        format!("{} plays {} {often}", source.stream, source.file.display())
+    };
+    config.source.iter().map(line).collect()
+}
+
+fn dials(config: &Config) -> Vec<String> {
+    let line = |push: &crate::config::Push| format!("the edge at UDP {} ([[push]])", push.edge);
+    config.push.iter().map(line).collect()
+}
+
+fn parent(config: &Config) -> String {
+    match &config.edge.parent {
+        Some(parent) => {
+            format!("comes from {parent} ([edge] parent); the join goes to the origin that the token names")
+        }
+        None => "comes from the origin that the join token names".to_owned(),
+    }
+}
+
+fn public(config: &Config) -> Vec<String> {
+    let public = &config.edge.public;
+    let places = [
+        public.host.as_ref().map(ToString::to_string),
+        public.ipv4.as_ref().map(ToString::to_string),
+        public.ipv6.as_ref().map(ToString::to_string),
+    ];
+    let ports = [
+        ("HTTP", public.http_port),
+        ("RTMP", public.rtmp_port),
+        ("links", public.link_port),
+    ];
+    let ports = ports
+        .into_iter()
+        .filter_map(|(what, port)| Some(format!("port {} for {what}", port?)));
+    places.into_iter().flatten().chain(ports).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //! From the ground up:
 //! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
 //! - [`flv`], [`codec`], [`amf0`]: the tag, its wire form, and what a relay needs to know of its body.
-//! - [`rtmp`], [`http`]: the wires of publishers and viewers, sans-IO.
+//! - [`rtmp`], [`http`], [`cascade`]: the wires of publishers, viewers and children, sans-IO.
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
 //! - [`flavour`]: the wire forms that viewers get, made once.
 //! - [`fanout`]: the threads that move viewers' cursors.
@@ -16,6 +16,7 @@
 
 pub mod admin;
 pub mod amf0;
+pub mod cascade;
 pub mod check;
 pub mod clock;
 pub mod codec;

@@ -7,26 +7,27 @@ use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
 use relay_core::config::{Config, Environment, Program};
 use relay_core::limits::OpenFiles;
-use relay_core::link::join::{Asker, Joined};
-use relay_core::link::quic::{self, Port, QuicConfig};
+use relay_core::link::join::Asker;
+use relay_core::link::quic::{self, QuicConfig};
 use relay_core::metrics::{self, MetricsServer};
 use relay_core::node::{Node, NodeError};
 use relay_core::readiness::Readiness;
-use relay_core::tls::{self, LINK_ALPN, NodeKey};
+use relay_core::tls::NodeKey;
 use relay_core::token::JoinToken;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::AdminDesk;
 use crate::error::EdgeError;
-use crate::join::Member;
+use crate::join::{Member, Membership};
+use crate::pool::Pool;
 
 /// An edge with all its ports open, not a member yet.
 pub struct Edge {
     node: Node,
     member: Member,
     token: JoinToken,
-    port: Port,
-    quic: QuicConfig,
+    pool: Pool,
     admin: Option<AdminSocket>,
     operator: Arc<AdminDesk>,
     metrics: MetricsServer,
@@ -80,12 +81,18 @@ impl Edge {
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, metrics = %metrics.address(), %files, "relay-edge is up"
         );
+        let pool = Pool::new(
+            port.endpoint,
+            quic,
+            config,
+            registry,
+            metrics.address().to_string(),
+        );
         Ok(Self {
             node,
             member,
             token,
-            port,
-            quic,
+            pool,
             admin,
             operator,
             metrics,
@@ -98,7 +105,59 @@ impl Edge {
     /// # Errors
     /// The origin's final no.
     pub async fn run(self, stop: CancellationToken) -> Result<(), EdgeError> {
-        todo!()
+        let Self {
+            node,
+            mut member,
+            token,
+            pool,
+            admin,
+            operator,
+            metrics,
+            readiness,
+        } = self;
+        let ending = node.stop.clone();
+        node.tasks.spawn(metrics.run(ending.clone()));
+        if let Some(admin) = admin {
+            node.tasks.spawn(admin.run(operator, ending.clone()));
+        }
+        node.tasks.spawn(watch_membership(
+            member.status(),
+            readiness.clone(),
+            ending.clone(),
+        ));
+        let life = async {
+            let joined = member.join(&token).await.map_err(EdgeError::Join)?;
+            pool.start(&joined, &node, &readiness)?;
+            Err(EdgeError::Join(member.keep(joined).await))
+        };
+        let result = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            result = life => result,
+        };
+        readiness.lack("pool", "this edge is shutting down");
+        node.shut_down().await;
+        result
+    }
+}
+
+/// Shows in `/readyz` how the membership stands.
+async fn watch_membership(
+    mut status: watch::Receiver<Membership>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
+    loop {
+        match &*status.borrow_and_update() {
+            Membership::Member { .. } => readiness.fulfil("pool"),
+            Membership::Joining { trouble: None } => {}
+            other => readiness.lack(
+                "pool",
+                other.trouble().unwrap_or("this edge has not joined its pool yet"),
+            ),
+        }
+        if !matches!(stop.run_until_cancelled(status.changed()).await, Some(Ok(()))) {
+            return;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use relay_core::link::quic::{BindError as LinkBindError, NoInitialCipher};
 use relay_core::node::NodeError;
 use relay_core::serve::BindError;
 use relay_core::tls::{CaError, SettingsError};
+use relay_core::token::AddressError;
 
 /// Why an edge did not come up, or had to end; each is a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum EdgeError {
     /// The origin's final no.
     #[error("this edge may not join the pool: {0}")]
     Join(JoinError),
+    /// The parent's address is none.
+    #[error("[edge] parent is no address: {0}")]
+    Parent(AddressError),
     /// No key could be made.
     #[error("cannot make this edge's key: {0}")]
     Key(#[from] CaError),
@@ -49,7 +53,7 @@ impl EdgeError {
     /// The exit code that says so to an init system.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Config(_) | Self::Parent(_) => Exit::Config,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,
             Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
             Self::Join(_) => Exit::NoPermission,

@@ -2,6 +2,7 @@
 //!
 //! - [`edge`]: all of it, put together; [`error`]: why it did not come up.
 //! - [`join`]: membership, for as long as it runs.
+//! - [`pool`]: its links once it is a member.
 //! - [`cli`]: the command line; [`desk`]: what the admin API does here.
 
 pub mod cli;
@@ -9,3 +10,4 @@ pub mod desk;
 pub mod edge;
 pub mod error;
 pub mod join;
+pub mod pool;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use relay_core::admin::{self, Answer, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow};
 use relay_core::clock::Clock;
+use relay_core::link::parent::Parent;
 use relay_core::node::Operations;
 use relay_core::stream::StreamKey;
 use relay_core::token::TokenState;
@@ -27,6 +28,8 @@ pub struct AdminDesk {
     pub clock: Clock,
     /// Where this node's metrics are.
     pub metrics: String,
+    /// Whose links tell where theirs are.
+    pub children: Parent,
 }
 
 impl admin::Desk for AdminDesk {
@@ -96,6 +99,13 @@ impl admin::Desk for AdminDesk {
     }
 
     fn metrics_targets(&self) -> Vec<String> {
-        vec![self.metrics.clone()]
+        let children = self
+            .children
+            .list()
+            .into_iter()
+            .filter_map(|link| link.report.metrics);
+        let mut targets: Vec<_> = std::iter::once(self.metrics.clone()).chain(children).collect();
+        targets.dedup();
+        targets
     }
 }

@@ -91,7 +91,15 @@ impl Origin {
         let addresses = vec![reach.link_address().parse::<Address>()?];
         let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
         let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
-        let links = Links::new(port, identity, Arc::clone(&desk), &node, publishing.floors());
+        let links = Links::new(
+            port,
+            identity,
+            Arc::clone(&desk),
+            &node,
+            publishing.floors(),
+            config,
+            &registry,
+        )?;
         let admin = match config.admin_socket(Program::Origin, environment)? {
             Some(path) => Some(open_admin(&path).await?),
             None => None,
@@ -102,6 +110,7 @@ impl Origin {
             desk,
             clock,
             metrics: metrics.address().to_string(),
+            children: links.parent().clone(),
         };
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),

@@ -188,25 +188,33 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number, unit.trim_start())
 }
 
+/// More decimals than this are no amount that anybody means, and 10 to their power still fits with room to spare.
+const MAX_DECIMALS: usize = 18;
+
 /// `number` × `worth`, exact: `2.5` Mbit is 2,500,000, and what leaves a fraction of one is refused.
 fn amount(number: &str, worth: u64) -> Result<u64, String> {
     let bad = || format!("\"{number}\" is no number");
     let clean = number.replace('_', "");
     let (whole, fraction) = clean.split_once('.').unwrap_or((&clean, ""));
     let whole: u64 = whole.parse().map_err(|_| bad())?;
-    let too_much = || "the amount is too large".to_owned();
-    let mut total = whole.checked_mul(worth).ok_or_else(too_much)?;
-    let mut digit_worth = worth;
-    for digit in fraction.chars() {
-        let digit = u64::from(digit.to_digit(10).ok_or_else(bad)?);
-        let part = digit.checked_mul(digit_worth).ok_or_else(too_much)?;
-        if part % 10 != 0 && digit_worth % 10 != 0 {
-            return Err("the amount is no whole number of its smallest unit".to_owned());
-        }
-        total = total.checked_add(part / 10).ok_or_else(too_much)?;
-        digit_worth /= 10;
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(bad());
     }
-    Ok(total)
+    let no_whole = || "the amount is no whole number of its smallest unit".to_owned();
+    let decimals = fraction.trim_end_matches('0');
+    if decimals.len() > MAX_DECIMALS {
+        return Err(no_whole());
+    }
+    let scale = decimals.chars().fold(1_u128, |scale, _| scale * 10);
+    let digits = decimals
+        .bytes()
+        .fold(0_u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+    let part = digits * u128::from(worth);
+    if !part.is_multiple_of(scale) {
+        return Err(no_whole());
+    }
+    let total = u128::from(whole) * u128::from(worth) + part / scale;
+    u64::try_from(total).map_err(|_| "the amount is too large".to_owned())
 }
 
 /// Writes `value` in the largest unit of which it is a whole number, else in the smallest.
@@ -252,6 +260,11 @@ mod tests {
     fn sizes_know_both_kinds_of_unit() {
         assert_eq!("512MB".parse::<ByteSize>().map(ByteSize::bytes), Ok(512_000_000));
         assert_eq!("64KiB".parse::<ByteSize>().map(ByteSize::bytes), Ok(65_536));
+        assert_eq!("0.5KiB".parse::<ByteSize>().map(ByteSize::bytes), Ok(512));
+        assert_eq!(
+            "1.50GB".parse::<ByteSize>().map(ByteSize::bytes),
+            Ok(1_500_000_000)
+        );
         assert_eq!(ByteSize::from_bytes(65_536).to_string(), "64KiB");
         assert_eq!(ByteSize::from_bytes(512_000_000).to_string(), "512MB");
     }
@@ -279,6 +292,12 @@ mod tests {
         assert!(rate("1.0.1Mbit").contains("is no number"));
         assert!(rate("99999999999999Gbit").contains("too large"));
         assert!(rate("0.5bit").contains("no whole number"));
+        assert!(rate("0.0000000000000000001Gbit").contains("no whole number"));
+        let size = |text: &str| text.parse::<ByteSize>().unwrap_err();
+        assert!(
+            size("0.55KiB").contains("no whole number"),
+            "it would be 563.2 bytes"
+        );
         assert!("12".parse::<ByteSize>().unwrap_err().contains("with its unit"));
         assert!("15".parse::<Seconds>().unwrap_err().contains("with its unit"));
         assert!("soon".parse::<Seconds>().unwrap_err().contains("with its unit"));

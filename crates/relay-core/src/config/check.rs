@@ -103,16 +103,13 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
 }
 
 fn check_tokens(config: &Config) -> Result<(), Fault> {
-    let both = |table: &str, token: bool, file: bool| match token && file {
-        true => Err(Fault::new(
-            format!("{table}.token_file"),
+    let metrics = &config.metrics;
+    if metrics.token.is_some() && metrics.token_file.is_some() {
+        return Err(Fault::new(
+            "metrics.token_file",
             "token and token_file say the same thing: leave one out",
-        )),
-        false => Ok(()),
-    };
-    let (metrics, admin) = (&config.metrics, &config.admin);
-    both("metrics", metrics.token.is_some(), metrics.token_file.is_some())?;
-    both("admin", admin.token.is_some(), admin.token_file.is_some())?;
+        ));
+    }
     if metrics.is_exposed() {
         let message = format!(
             "others can reach {}, so [metrics] needs a token (or token_file); 127.0.0.1 needs none",
@@ -120,25 +117,18 @@ fn check_tokens(config: &Config) -> Result<(), Fault> {
         );
         return Err(Fault::new("metrics.listen", message));
     }
-    if admin.listen.is_some() && admin.token.is_none() && admin.token_file.is_none() {
-        return Err(Fault::new(
-            "admin.listen",
-            "the admin API over TCP needs a token (or token_file) in [admin]; the unix socket needs none",
-        ));
-    }
     Ok(())
 }
 
 /// Two TCP listeners on one port: the second could not be bound.
 fn check_listeners(config: &Config) -> Result<(), Fault> {
     let mut taken: Vec<(&str, Listen)> = Vec::new();
-    let admin = config.admin.listen.map(|listen| ("admin", listen));
     let listeners = [
         ("rtmp", config.rtmp.listen),
         ("http", config.http.listen),
         ("metrics", config.metrics.listen),
     ];
-    for (table, listen) in listeners.into_iter().chain(admin) {
+    for (table, listen) in listeners {
         if let Some((other, _)) = taken.iter().find(|(_, taken)| taken.collides(listen)) {
             let message = format!("[{other}] listens on port {} already", listen.port());
             return Err(Fault::new(format!("{table}.listen"), message));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError, HostPort, Listen, LogLevel, Program, Secret};
 use crate::limits::TOKEN_FILE_BYTES;
+use crate::token::TOKEN_PREFIX;
 
 /// The join token itself.
 pub const JOIN: &str = "RELAY_JOIN";
@@ -194,6 +195,15 @@ impl Config {
                      {JOIN_CREDENTIAL}, or by --join"
                 ))
             })?;
+        if file
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(TOKEN_PREFIX))
+        {
+            return Err(ConfigError::Missing(format!(
+                "{JOIN_FILE} or [edge] join_file holds a join token, but takes the path of a file with one; the token itself \
+                 goes into {JOIN}"
+            )));
+        }
         read_short(&file)
             .map(|text| text.trim().to_owned())
             .map_err(|reason| {
@@ -297,6 +307,12 @@ mod tests {
         let error = config.join_text(None, &file).unwrap_err().to_string();
         assert!(
             error.starts_with("cannot read the join token from /nowhere: "),
+            "{error}"
+        );
+        let pasted = Environment::of([(JOIN_FILE, "relay-join-1.c2VjcmV0")]);
+        let error = config.join_text(None, &pasted).unwrap_err().to_string();
+        assert!(
+            error.contains("takes the path of a file") && !error.contains("c2VjcmV0"),
             "{error}"
         );
         let error = config

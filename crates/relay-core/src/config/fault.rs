@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// Keys whose values are never shown, not even when they are what is wrong.
 const SECRET_KEYS: [&str; 1] = ["token"];
 
+/// How every join token begins, wherever one was put by mistake.
+const JOIN_MARK: &str = "relay-join-";
+
+/// What stands in the place of what is not shown.
+const HIDDEN: &str = "[hidden]";
+
 /// Longer lines are shown up to here: a screen's width twice, and a bound on what a wrong file can print.
 const MAX_SHOWN_CHARS: usize = 160;
 
@@ -101,7 +107,11 @@ impl Place {
         let line_text = text[line_start..line_end].trim_end_matches('\r');
         let column = text[line_start..start].chars().count();
         let marked = text[start..end.min(line_end)].chars().count().max(1);
-        let (shown, marked) = presentable(line_text, marked);
+        let blamed = column..column + marked;
+        let (shown, marked) = match is_within_text(&text[..line_start]) {
+            true => (HIDDEN.to_owned(), 1),
+            false => presentable(line_text, blamed),
+        };
         Self {
             line: text[..line_start].matches('\n').count() + 1,
             column: column + 1,
@@ -132,17 +142,33 @@ impl fmt::Display for LineFault {
     }
 }
 
-/// A line as it may be shown: tabs and control characters as blanks, secrets hidden, length bounded.
-fn presentable(line: &str, marked: usize) -> (String, usize) {
-    if let Some((key, _)) = line.split_once('=') {
-        let names_secret = |part: &str| SECRET_KEYS.contains(&part.trim().trim_matches(['"', '\'']));
-        let secret = line.split(['=', ',', '{', '.']).any(names_secret);
-        if secret {
-            return (format!("{key}= [hidden]"), marked.min("[hidden]".len()));
-        }
+/// Whether a text of several lines is open at the end of `before`. Such a text may be a secret, and its lines do not say
+/// whose they are.
+fn is_within_text(before: &str) -> bool {
+    ["\"\"\"", "'''"]
+        .iter()
+        .any(|quotes| before.matches(quotes).count() % 2 == 1)
+}
+
+/// A line as it may be shown: tabs and control characters as blanks, secrets hidden, length bounded. Where a key is to
+/// blame its value is left out: it may be a secret under a misspelt name.
+fn presentable(line: &str, blamed: Range<usize>) -> (String, usize) {
+    let marked = blamed.len();
+    let plain = |text: &str| -> String {
+        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        plain.take(MAX_SHOWN_CHARS).collect()
+    };
+    let Some((key, _)) = line.split_once('=') else {
+        return (plain(line), marked);
+    };
+    let names_secret = |part: &str| SECRET_KEYS.contains(&part.trim().trim_matches(['"', '\'']));
+    if line.contains(JOIN_MARK) || line.split(['=', ',', '{', '.']).any(names_secret) {
+        return (format!("{}= {HIDDEN}", plain(key)), marked.min(HIDDEN.len()));
     }
-    let plain = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-    (plain.take(MAX_SHOWN_CHARS).collect(), marked)
+    if blamed.end <= key.chars().count() {
+        return (format!("{}= ...", plain(key)), marked);
+    }
+    (plain(line), marked)
 }
 
 /// The nearest character boundary at or before `at`.
@@ -196,6 +222,17 @@ mod tests {
             assert!(!text.contains("abc"), "{text}");
             assert!(text.contains("[hidden]"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_secret_is_not_shown_either() {
+        assert_eq!(
+            shown("tokn = \"abc\"", 0..4),
+            "x.toml:1:1: wrong\n  |\n1 | tokn = ...\n  | ^^^^"
+        );
+        let within = "token = \"\"\"\nabc\\q\"\"\"\n";
+        let text = shown(within, 17..18);
+        assert!(text.contains("2 | [hidden]") && !text.contains("abc"), "{text}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod shared;
 mod text;
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,7 @@ impl Config {
             Some(path) => {
                 let text = read_bounded(path)?;
                 let mut config = Self::parse(path, &text)?;
-                config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+                config.resolve_paths(path.parent().unwrap_or_else(|| Path::new("")));
                 config.read_tokens().map_err(|fault| fault.at(path, &text))?;
                 config
             }
@@ -125,7 +125,6 @@ impl Config {
     fn resolve_paths(&mut self, folder: &Path) {
         let optional = [
             &mut self.metrics.token_file,
-            &mut self.admin.token_file,
             &mut self.admin.socket,
             &mut self.origin.state_dir,
             &mut self.edge.join_file,
@@ -136,26 +135,14 @@ impl Config {
         }
     }
 
-    /// Puts the contents of token files where the tokens are.
+    /// Puts the contents of the token file where the token is.
     fn read_tokens(&mut self) -> Result<(), Fault> {
-        let read = |table: &str, file: &Option<PathBuf>| {
-            let Some(file) = file else { return Ok(None) };
-            environment::read_short(file)
-                .and_then(|text| Secret::new(&text))
-                .map(Some)
-                .map_err(|reason| {
-                    Fault::new(
-                        format!("{table}.token_file"),
-                        format!("{}: {reason}", file.display()),
-                    )
-                })
+        let Some(file) = &self.metrics.token_file else {
+            return Ok(());
         };
-        if let Some(token) = read("metrics", &self.metrics.token_file)? {
-            self.metrics.token = Some(token);
-        }
-        if let Some(token) = read("admin", &self.admin.token_file)? {
-            self.admin.token = Some(token);
-        }
+        let token = environment::read_short(file).and_then(|text| Secret::new(&text));
+        let fault = |reason| Fault::new("metrics.token_file", format!("{}: {reason}", file.display()));
+        self.metrics.token = Some(token.map_err(fault)?);
         Ok(())
     }
 }

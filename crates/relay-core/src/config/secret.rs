@@ -78,6 +78,18 @@ impl Visitor<'_> for SecretVisitor {
         Err(E::custom("a token stands in quotes"))
     }
 
+    fn visit_i128<E: Error>(self, _: i128) -> Result<Secret, E> {
+        Err(E::custom("a token stands in quotes"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+        Err(E::custom("a token stands in quotes"))
+    }
+
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Secret, E> {
+        Err(E::custom("a token stands in quotes"))
+    }
+
     fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
         Err(E::custom("a token stands in quotes"))
     }

@@ -152,16 +152,6 @@ pub struct Admin {
     /// in the origin's state folder; an edge without `RUNTIME_DIRECTORY` has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
-    /// Serve the same API over TCP too, for instance to Prometheus's service discovery. Needs a token, on any address.
-    /// Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<Listen>,
-    /// The bearer token for `listen`. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<Secret>,
-    /// A file that holds the token, instead of `token`. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<PathBuf>,
 }
 
 /// `[log]`: what is written to standard error.

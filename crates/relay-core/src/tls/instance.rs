@@ -1,5 +1,6 @@
 //! Who a node is: its instance, its role, and how both stand in a certificate.
 
+use crate::cascade::Instance;
 use std::fmt;
 use std::str::FromStr;
 
@@ -124,6 +125,13 @@ pub fn peer(connection: &quinn::Connection) -> Option<Peer> {
 /// The instance at the other end, as [`peer`].
 pub fn peer_instance(connection: &quinn::Connection) -> Option<InstanceId> {
     peer(connection).map(|peer| peer.instance)
+}
+
+/// The cascade's name for it: 32 hexadecimal digits.
+impl From<InstanceId> for Instance {
+    fn from(id: InstanceId) -> Self {
+        Self::of_hex(id.0)
+    }
 }
 
 impl fmt::Display for InstanceId {

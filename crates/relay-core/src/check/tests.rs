@@ -1,0 +1,275 @@
+use std::path::Path;
+
+use super::*;
+use crate::limits::OpenFiles;
+
+/// A machine that grants all that the defaults want.
+fn good() -> Facts {
+    Facts {
+        open_files: OpenFiles {
+            soft: Some(1024),
+            hard: Some(1 << 20),
+        },
+        rmem_max: Some(8 << 20),
+        wmem_max: Some(8 << 20),
+        tcp_memory: Some(TcpMemory {
+            max_pages: 575_796,
+            page_bytes: 4096,
+        }),
+        congestion_available: Some(vec!["reno".to_owned(), "cubic".to_owned()]),
+        congestion_allowed: Some(vec!["reno".to_owned(), "cubic".to_owned()]),
+        slow_start_after_idle: Some(false),
+        memory: 24 << 30,
+    }
+}
+
+fn config(text: &str) -> Config {
+    Config::parse(Path::new("test.toml"), text).unwrap()
+}
+
+fn said(text: &str, facts: &Facts) -> String {
+    report(&config(text), Program::Origin, facts).to_string()
+}
+
+/// The one warning that `facts` give.
+fn warning(text: &str, facts: &Facts) -> String {
+    let report = report(&config(text), Program::Origin, facts);
+    assert_eq!(report.warnings(), 1, "{report}");
+    report.warnings[0].clone()
+}
+
+#[test]
+fn the_defaults_on_a_good_machine_are_said_in_full() {
+    assert_eq!(
+        said("", &good()),
+        "ports to open:\n  \
+           TCP 1935: encoders and RTMP players ([rtmp] listen = \"[::]:1935\")\n  \
+           TCP 8080: HTTP viewers and the watch page ([http] listen = \"[::]:8080\")\n  \
+           UDP 4433: edges ([link] listen = \"[::]:4433\")\n\
+         for this machine only:\n  \
+           TCP 9935: [metrics] listen = \"127.0.0.1:9935\"\n\
+         uplink:\n  \
+           not stated: set uplink in [origin], such as uplink = \"100Mbit\", to see how many edges it carries at \
+           2.5 Mbit/s\n\
+         publishers:\n  \
+           whoever has the publish key; `relay-origin publish-url live/camera` shows it\n\
+         this machine:\n  \
+           1048576 open files (room for 1048064 viewers)\n  \
+           2358 MB for all TCP sockets together: about 117923 viewers\n  \
+           TCP congestion control: reno, cubic\n\
+         the configuration is valid; nothing to warn of"
+    );
+}
+
+#[test]
+fn the_uplink_is_said_in_edges_and_viewers() {
+    let line = |text: &str| uplink(&config(&format!("[origin]\n{text}")));
+    assert_eq!(
+        line("uplink = \"100Mbit\""),
+        "100 Mbit/s at 2.5 Mbit/s: about 36 edges or 32 direct viewers"
+    );
+    assert_eq!(
+        line("uplink = \"1Gbit\"\nstream_rate = \"6000kbit\""),
+        "1 Gbit/s at 6 Mbit/s: about 150 edges or 134 direct viewers"
+    );
+    assert_eq!(
+        line("uplink = \"3Mbit\""),
+        "3 Mbit/s at 2.5 Mbit/s: about 1 edge or 0 direct viewers"
+    );
+    let all = Bitrate::from_bits(u64::MAX);
+    assert_eq!(
+        carried(all, Bitrate::from_bits(1), 1050),
+        u64::MAX,
+        "clipped, no panic"
+    );
+    assert_eq!(carried(all, Bitrate::from_bits(0), 95), u64::MAX);
+}
+
+#[test]
+fn configured_numbers_are_the_ones_to_open() {
+    let text = said(
+        "[rtmp]\nlisten = \"0.0.0.0:2935\"\n[http]\nlisten = \"127.0.0.1:2080\"\n[link]\nlisten = \"[::]:0\"\n\
+         [metrics]\nlisten = \"[::]:9000\"\ntoken = \"0123456789abcdef\"",
+        &good(),
+    );
+    let (open, rest) = text.split_once("for this machine only:").unwrap();
+    assert!(open.contains("TCP 2935: encoders"), "{text}");
+    assert!(open.contains("UDP port of the system's choice: edges"), "{text}");
+    assert!(
+        open.contains("TCP 9000: metrics, for your scraper alone"),
+        "{text}"
+    );
+    assert!(
+        !open.contains("2080") && rest.contains("TCP 2080: [http] listen"),
+        "{text}"
+    );
+    assert!(!text.contains("0123456789abcdef"), "a token is not shown: {text}");
+}
+
+#[test]
+fn sources_and_pushes_are_named() {
+    let text = said(
+        "[origin]\npublish = \"open\"\n[[source]]\nfile = \"a.flv\"\nstream = \"live/a\"\n\
+         [[source]]\nfile = \"b.flv\"\nstream = \"live/b\"\nloop = false\n[[push]]\nedge = \"e.example:4433\"",
+        &good(),
+    );
+    for line in [
+        "live/a plays a.flv again and again",
+        "live/b plays b.flv once",
+        "the edge at UDP e.example:4433 ([[push]])",
+        "anybody who reaches the RTMP port ([origin] publish = \"open\")",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn an_edge_hears_where_its_media_comes_from() {
+    let edge = |text: &str| report(&config(text), Program::Edge, &good()).to_string();
+    let plain = edge("");
+    assert!(
+        plain.contains("comes from the origin that the join token names"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("UDP 4433: edges that have this one as their parent"),
+        "{plain}"
+    );
+    assert!(
+        !plain.contains("uplink") && !plain.contains("encoders"),
+        "{plain}"
+    );
+    let second =
+        edge("[edge]\nparent = \"e1.example:4433\"\n[edge.public]\nhost = \"v.example\"\nhttp_port = 80");
+    assert!(
+        second.contains("comes from e1.example:4433 ([edge] parent)"),
+        "{second}"
+    );
+    assert!(
+        second.contains("viewers are sent to:\n  v.example\n  port 80 for HTTP\n"),
+        "{second}"
+    );
+}
+
+#[test]
+fn small_socket_buffers_are_named_with_the_value_to_set() {
+    let facts = Facts {
+        rmem_max: Some(212_992),
+        ..good()
+    };
+    assert_eq!(
+        warning("", &facts),
+        "net.core.rmem_max is 212992, less than [link] udp_buffer (8MiB): bursts between nodes are lost on a busy \
+         machine; set net.core.rmem_max = 8388608"
+    );
+    let facts = Facts {
+        wmem_max: Some(1 << 20),
+        ..good()
+    };
+    assert!(warning("", &facts).ends_with("set net.core.wmem_max = 8388608"));
+    let modest = report(&config("[link]\nudp_buffer = \"1MiB\""), Program::Origin, &facts);
+    assert_eq!(modest.warnings(), 0, "who asks for less is granted it");
+}
+
+#[test]
+fn few_descriptors_are_few_viewers() {
+    let facts = Facts {
+        open_files: OpenFiles {
+            soft: Some(1024),
+            hard: Some(4096),
+        },
+        ..good()
+    };
+    assert_eq!(
+        warning("", &facts),
+        "nofile allows 4096 open files (room for 3584 viewers), less than [limits] max_viewers (50000); set \
+         LimitNOFILE=50512 in the unit, or `ulimit -Hn 50512` before the start"
+    );
+    assert!(said("[limits]\nmax_viewers = 3584", &facts).ends_with("nothing to warn of"));
+}
+
+#[test]
+fn tcp_memory_says_what_it_means_for_viewers() {
+    let small = TcpMemory {
+        max_pages: 20_580,
+        page_bytes: 4096,
+    };
+    let on = |memory| Facts {
+        tcp_memory: Some(small),
+        memory,
+        ..good()
+    };
+    let large = warning("", &on(24 << 30));
+    assert!(
+        large.starts_with("net.ipv4.tcp_mem gives all TCP sockets together 84 MB: beyond about 4214 viewers"),
+        "{large}"
+    );
+    assert!(
+        large.ends_with("set net.ipv4.tcp_mem = \"122070 162760 244141\""),
+        "{large}"
+    );
+    let tiny = warning("", &on(900_000_000));
+    assert!(
+        tiny.ends_with("(half of this machine's memory) and max_viewers = 22500"),
+        "{tiny}"
+    );
+    let full = warning("", &on(100_000_000));
+    assert!(full.ends_with("; set max_viewers = 4214"), "{full}");
+    assert!(said("[limits]\nmax_viewers = 4214", &on(100_000_000)).ends_with("nothing to warn of"));
+}
+
+#[test]
+fn a_congestion_control_must_be_there_and_allowed() {
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let missing = warning("[viewers]\ncongestion = \"bbr\"", &good());
+    assert!(missing.contains("`modprobe tcp_bbr`"), "{missing}");
+    let restricted = Facts {
+        congestion_allowed: names(&["reno", "bbr"]),
+        ..good()
+    };
+    let sentence = warning("", &restricted);
+    assert!(
+        sentence.contains("net.ipv4.tcp_allowed_congestion_control = \"reno bbr cubic\""),
+        "{sentence}"
+    );
+    let left = report(
+        &config("[viewers]\ncongestion = \"system\""),
+        Program::Origin,
+        &restricted,
+    );
+    assert_eq!(left.warnings(), 0);
+}
+
+#[test]
+fn slow_start_after_idle_is_warned_of() {
+    let facts = Facts {
+        slow_start_after_idle: Some(true),
+        ..good()
+    };
+    assert!(warning("", &facts).ends_with("set net.ipv4.tcp_slow_start_after_idle = 0"));
+}
+
+#[test]
+fn what_a_machine_does_not_tell_is_not_warned_of() {
+    let silent = Facts {
+        rmem_max: None,
+        wmem_max: None,
+        tcp_memory: None,
+        congestion_available: None,
+        congestion_allowed: None,
+        slow_start_after_idle: None,
+        open_files: OpenFiles {
+            soft: None,
+            hard: None,
+        },
+        memory: 0,
+    };
+    let text = said("", &silent);
+    assert!(text.contains("any number of open files"), "{text}");
+    assert!(text.ends_with("nothing to warn of"), "{text}");
+    assert!(
+        !report(&Config::default(), Program::Edge, &Facts::read())
+            .to_string()
+            .is_empty()
+    );
+}

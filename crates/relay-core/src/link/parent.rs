@@ -1,0 +1,409 @@
+//! The parent's side of links: greets children, pushes them every stream, hears their reports.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quinn::Connection;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::control::{ControlEnd, Inbox, Outbox, close, close_after};
+pub use super::sending::SentCounts;
+use super::sending::{Sending, Sent};
+use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Report, StreamDown, Welcome};
+use crate::cascade::{Instance, LinkCode, Message};
+use crate::clock::Clock;
+use crate::stream::{Hub, Position, Stream, StreamKey};
+
+/// How long a child may take to say who it is: a round trip and a lost packet or two.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// How often a child hears from us at least, so that two seconds of silence mean something.
+const PING: Duration = Duration::from_millis(500);
+
+/// What a parent does with what children say: passes it to the pool's brain, or to nobody.
+pub trait ParentDesk: Send + Sync + 'static {
+    /// A child holds streams up to these epochs and times: they must not fall below.
+    fn floors(&self, child: &Instance, floors: &[Floor]);
+
+    /// A child's report.
+    fn report(&self, child: &Instance, report: Report);
+
+    /// Whether an instance is a member of the pool now.
+    fn is_member(&self, instance: &Instance) -> bool;
+}
+
+/// A desk of one who knows nothing of the pool: an edge. Its children speak with the origin themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDesk;
+
+impl ParentDesk for NoDesk {
+    fn floors(&self, _: &Instance, _: &[Floor]) {}
+
+    fn report(&self, _: &Instance, _: Report) {}
+
+    fn is_member(&self, _: &Instance) -> bool {
+        false
+    }
+}
+
+/// How a parent serves its children.
+#[derive(Clone, Copy, Debug)]
+pub struct ParentConfig {
+    /// A group older than this gives way to a newer start point, in milliseconds.
+    pub max_lag_ms: u64,
+    /// Links at a time.
+    pub max_links: usize,
+    /// Nodes from the origin to the last edge, both included.
+    pub max_depth: usize,
+}
+
+/// What a list of links shows of one.
+#[derive(Clone, Debug)]
+pub struct LinkInfo {
+    /// The child.
+    pub child: Instance,
+    /// What it wants.
+    pub role: LinkRole,
+    /// Its newest report.
+    pub report: Report,
+    /// The path's round trip.
+    pub rtt: Duration,
+    /// Packets lost on the path.
+    pub lost_packets: u64,
+    /// What was sent.
+    pub sent: Arc<SentCounts>,
+}
+
+/// Serves children. Clones are the same parent.
+#[derive(Clone)]
+pub struct Parent(Arc<Inner>);
+
+struct Inner {
+    hub: Arc<Hub>,
+    clock: Clock,
+    config: ParentConfig,
+    instance: Instance,
+    hops: watch::Receiver<Vec<Instance>>,
+    desk: Arc<dyn ParentDesk>,
+    links: Mutex<HashMap<u64, Link>>,
+    next_link: AtomicU64,
+    past: SentCounts,
+}
+
+struct Link {
+    connection: Connection,
+    child: Instance,
+    role: LinkRole,
+    report: Report,
+    sent: Arc<SentCounts>,
+}
+
+impl Parent {
+    /// A parent of the streams in `hub`. `hops` are the nodes from the origin down to this one's own parent, none for the
+    /// origin; they change when an edge changes parents.
+    pub fn new(
+        hub: Arc<Hub>,
+        clock: Clock,
+        config: ParentConfig,
+        instance: Instance,
+        hops: watch::Receiver<Vec<Instance>>,
+        desk: Arc<dyn ParentDesk>,
+    ) -> Self {
+        let (links, next_link, past) = (Mutex::default(), AtomicU64::new(0), SentCounts::default());
+        Self(Arc::new(Inner {
+            hub,
+            clock,
+            config,
+            instance,
+            hops,
+            desk,
+            links,
+            next_link,
+            past,
+        }))
+    }
+
+    /// Serves one link, whoever dialled it, until it ends or `stop`. `peer` is the instance in the certificate.
+    pub async fn serve(&self, connection: Connection, peer: Instance, stop: CancellationToken) {
+        let span = tracing::info_span!("child", instance = %peer, address = %connection.remote_address());
+        self.serve_in_span(connection, peer, stop).instrument(span).await;
+    }
+
+    async fn serve_in_span(&self, connection: Connection, peer: Instance, stop: CancellationToken) {
+        if self.links().len() >= self.0.config.max_links {
+            tracing::warn!("one child too many ([limits] max_children)");
+            return close(&connection, LinkCode::Fault);
+        }
+        let Some(greeted) = stop.run_until_cancelled(self.greet(&connection, &peer)).await else {
+            return close(&connection, LinkCode::Bye);
+        };
+        let (hello, inbox, outbox) = match greeted {
+            Ok(greeted) => greeted,
+            Err(code) => {
+                tracing::info!(reason = %code, "a child was turned away");
+                return close(&connection, code);
+            }
+        };
+        tracing::info!(role = ?hello.role, version = hello.version, held = hello.positions.len(), "child linked");
+        let id = self.0.next_link.fetch_add(1, Ordering::Relaxed);
+        let sent = Arc::new(SentCounts::default());
+        let link = Link {
+            connection: connection.clone(),
+            child: peer.clone(),
+            role: hello.role,
+            report: Report::default(),
+            sent: Arc::clone(&sent),
+        };
+        self.links().insert(id, link);
+        let session = Session {
+            parent: self,
+            id,
+            connection: &connection,
+            child: &peer,
+            outbox,
+            sent,
+        };
+        tokio::select! {
+            () = stop.cancelled() => close(&connection, LinkCode::Bye),
+            end = session.run(hello, inbox) => {
+                close_after(&connection, &end);
+                tracing::info!(reason = %end, "child gone");
+            }
+        }
+        if let Some(link) = self.links().remove(&id) {
+            self.0.past.add(&link.sent);
+        }
+    }
+
+    /// Hears who the child is and what it holds, and welcomes it.
+    async fn greet(
+        &self,
+        connection: &Connection,
+        peer: &Instance,
+    ) -> Result<(Hello, Inbox, Outbox), LinkCode> {
+        let greeting = async {
+            let (send, receive) = connection.accept_bi().await.map_err(|_| LinkCode::NoGreeting)?;
+            let mut inbox = Inbox::new(receive);
+            let Ok(Message::Hello(mut hello)) = inbox.next().await else {
+                return Err(LinkCode::NoGreeting);
+            };
+            for _ in 0..hello.held_parts {
+                let Ok(Message::Held(part)) = inbox.next().await else {
+                    return Err(LinkCode::BadControl);
+                };
+                hello.positions.extend(part.positions);
+                hello.floors.extend(part.floors);
+            }
+            Ok((*hello, inbox, send))
+        };
+        let greeted = tokio::time::timeout(GREETING, greeting).await;
+        let (hello, inbox, send) = greeted.map_err(|_| LinkCode::NoGreeting)??;
+        if hello.protocol != PROTOCOL {
+            return Err(LinkCode::Version);
+        }
+        let hops = self.hops();
+        if hello.instance != *peer || *peer == self.0.instance {
+            return Err(LinkCode::WrongInstance);
+        }
+        if hops.contains(peer) {
+            return Err(LinkCode::Loop);
+        }
+        if hops.len() >= self.0.config.max_depth.min(MAX_HOPS) {
+            return Err(LinkCode::TooDeep);
+        }
+        self.0.desk.floors(peer, &hello.floors);
+        let outbox = Outbox::start(send);
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            instance: self.0.instance.clone(),
+            hops,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        outbox.say(Message::Welcome(welcome)).await;
+        Ok((hello, inbox, outbox))
+    }
+
+    /// From the origin down to this node, both included.
+    fn hops(&self) -> Vec<Instance> {
+        let mut hops = self.0.hops.borrow().clone();
+        hops.push(self.0.instance.clone());
+        hops
+    }
+
+    /// The links, as they stand.
+    pub fn list(&self) -> Vec<LinkInfo> {
+        let info = |link: &Link| {
+            let path = link.connection.stats().path;
+            LinkInfo {
+                child: link.child.clone(),
+                role: link.role,
+                report: link.report.clone(),
+                rtt: path.rtt,
+                lost_packets: path.lost_packets,
+                sent: Arc::clone(&link.sent),
+            }
+        };
+        self.links().values().map(info).collect()
+    }
+
+    /// What all links have sent, those that are gone included.
+    pub fn sent(&self) -> SentCounts {
+        let total = SentCounts::default();
+        total.add(&self.0.past);
+        self.links().values().for_each(|link| total.add(&link.sent));
+        total
+    }
+
+    /// Closes the links of a child that is no member any more.
+    pub fn cut(&self, child: &Instance) {
+        for link in self.links().values().filter(|link| link.child == *child) {
+            close(&link.connection, LinkCode::Bye);
+        }
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<u64, Link>> {
+        // Each change is one insert or removal.
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One link that has been greeted.
+struct Session<'a> {
+    parent: &'a Parent,
+    id: u64,
+    connection: &'a Connection,
+    child: &'a Instance,
+    outbox: Outbox,
+    sent: Arc<SentCounts>,
+}
+
+impl Session<'_> {
+    async fn run(&self, hello: Hello, mut inbox: Inbox) -> ControlEnd {
+        let held = hello
+            .positions
+            .into_iter()
+            .map(|held| (held.stream, held.position))
+            .collect();
+        let media = async {
+            match hello.role.has_media() {
+                true => self.push_streams(held).await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            end = self.hear(&mut inbox) => end,
+            () = self.keep_talking() => ControlEnd::Lost("the control stream cannot be written".to_owned()),
+            end = media => end,
+            error = self.connection.closed() => ControlEnd::Lost(error.to_string()),
+        }
+    }
+
+    /// Handles what the child says.
+    async fn hear(&self, inbox: &mut Inbox) -> ControlEnd {
+        loop {
+            let message = match inbox.next().await {
+                Ok(message) => message,
+                Err(end) => return end,
+            };
+            match message {
+                Message::Ping { nonce } => self.outbox.mention(Message::Pong { nonce }),
+                Message::Floors { floors } => self.parent.0.desk.floors(self.child, &floors),
+                Message::Report(report) => {
+                    if let Some(link) = self.parent.links().get_mut(&self.id) {
+                        link.report = report.clone();
+                    }
+                    self.parent.0.desk.report(self.child, report);
+                }
+                Message::Ask { instance } => {
+                    let member = self.parent.0.desk.is_member(&instance);
+                    self.outbox.mention(Message::Known { instance, member });
+                }
+                Message::Bye { reason } => return ControlEnd::Lost(format!("it says goodbye: {reason}")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Pings, and tells of a change of this node's own place.
+    async fn keep_talking(&self) {
+        let mut hops = self.parent.0.hops.clone();
+        let mut ping = tokio::time::interval(PING);
+        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut nonce, mut may_move) = (0, true);
+        loop {
+            tokio::select! {
+                _ = ping.tick() => {
+                    nonce += 1;
+                    self.outbox.mention(Message::Ping { nonce });
+                }
+                changed = hops.changed(), if may_move => match changed {
+                    Ok(()) => {
+                        self.outbox.say(Message::Hops { hops: self.parent.hops() }).await;
+                    }
+                    // Nobody changes it any more, as on the origin.
+                    Err(_) => may_move = false,
+                },
+            }
+        }
+    }
+
+    /// Sends every stream of the hub, each in a task of its own, as they come and go.
+    async fn push_streams(&self, mut held: HashMap<StreamKey, Position>) -> ControlEnd {
+        let inner = &self.parent.0;
+        let link_began_ms = inner.clock.now().mono_ms;
+        let mut changes = inner.hub.changes();
+        let mut tasks = JoinSet::new();
+        let mut sending: HashMap<StreamKey, Arc<Stream>> = HashMap::new();
+        loop {
+            changes.borrow_and_update();
+            for stream in inner.hub.list() {
+                let ended = stream.ended();
+                if ended
+                    || sending
+                        .get(stream.key())
+                        .is_some_and(|known| Arc::ptr_eq(known, &stream))
+                {
+                    continue;
+                }
+                let key = stream.key().clone();
+                sending.insert(key.clone(), Arc::clone(&stream));
+                self.outbox.say(Message::StreamUp { stream: key.clone() }).await;
+                let task = Sending {
+                    connection: self.connection.clone(),
+                    stream: Arc::clone(&stream),
+                    clock: inner.clock,
+                    link_began_ms,
+                    max_lag_ms: inner.config.max_lag_ms,
+                    counts: Arc::clone(&self.sent),
+                };
+                let from = held.remove(&key);
+                tasks.spawn(async move { (stream, task.run(from).await) });
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    return ControlEnd::Lost("this node is going away".to_owned());
+                },
+                Some(done) = tasks.join_next() => {
+                    let Ok((stream, sent)) = done else { continue };
+                    let key = stream.key().clone();
+                    if sending.get(&key).is_some_and(|known| Arc::ptr_eq(known, &stream)) && sent != Sent::Refused {
+                        sending.remove(&key);
+                    }
+                    match sent {
+                        Sent::Ended(end) => {
+                            let reason = "the stream has ended".to_owned();
+                            self.outbox.say(Message::StreamDown(StreamDown { stream: key, reason, end })).await;
+                        }
+                        Sent::Refused => tracing::warn!(stream = %key, "the child has no room for the stream"),
+                        Sent::Lost => return ControlEnd::Lost("the link was lost".to_owned()),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One link as its child drives it: greeting, control, groups.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quinn::RecvStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::child::{Child, Dialled, LinkStatus};
+use super::control::{ControlEnd, Inbox, Outbox, close};
+use super::lane::{Heard, Incoming, Lane, WAITING_GROUPS, read_header};
+use super::refusal::Refusal;
+use crate::cascade::message::{Hello, PROTOCOL, StreamDown, Welcome};
+use crate::cascade::{GroupCode, LinkCode, Message};
+use crate::stream::StreamKey;
+
+/// How long a parent may take to welcome: a round trip and a lost packet or two.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// How often the parent is told how this node fares.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// How long the last groups of a stream that has ended are waited for.
+const LAST_GROUPS: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether they have come.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why a link is over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkEnd {
+    /// The parent said no, or goodbye.
+    #[error("{0}")]
+    Said(String),
+    /// The parent broke the protocol.
+    #[error("the parent broke the protocol: {0}")]
+    Broken(String),
+    /// The path, or this end.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// One link.
+pub(super) struct Receiving {
+    pub(super) child: Child,
+    pub(super) dialled: Dialled,
+    pub(super) heard: Arc<Heard>,
+    pub(super) welcomed: Arc<AtomicBool>,
+}
+
+impl Receiving {
+    /// Drives the link until it ends; it is closed then.
+    pub(super) async fn run(self) -> LinkEnd {
+        let end = match tokio::time::timeout(GREETING, self.greet()).await {
+            Ok(Ok((inbox, outbox))) => tokio::select! {
+                end = self.hear(inbox, &outbox) => end,
+                end = self.take_groups() => end,
+                () = self.talk(&outbox) => LinkEnd::Lost("the control stream cannot be written".to_owned()),
+                error = self.dialled.connection.closed() => self.why_closed(&error),
+            },
+            Ok(Err(end)) => end,
+            Err(_) => LinkEnd::Lost("the parent did not welcome this node in time".to_owned()),
+        };
+        let code = match &end {
+            LinkEnd::Broken(_) => LinkCode::BadMedia,
+            LinkEnd::Said(_) | LinkEnd::Lost(_) => LinkCode::Bye,
+        };
+        close(&self.dialled.connection, code);
+        end
+    }
+
+    async fn greet(&self) -> Result<(Inbox, Outbox), LinkEnd> {
+        let inner = &self.child.0;
+        let opened = self.dialled.connection.open_bi().await;
+        let (send, receive) = opened.map_err(|error| self.why_closed(&error))?;
+        let outbox = Outbox::start(send);
+        let (positions, floors) = inner.intake.held();
+        let mut hello = Hello {
+            protocol: PROTOCOL,
+            instance: inner.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            role: inner.config.role,
+            positions: Vec::new(),
+            floors: Vec::new(),
+            held_parts: 0,
+            public: Vec::new(),
+            capacity: None,
+        };
+        let parts = hello.hold(positions, floors);
+        outbox.say(Message::Hello(Box::new(hello))).await;
+        for part in parts {
+            outbox.say(part).await;
+        }
+        let mut inbox = Inbox::new(receive);
+        loop {
+            match self.next(&mut inbox).await? {
+                Message::Welcome(welcome) => {
+                    self.handle_welcome(welcome)?;
+                    return Ok((inbox, outbox));
+                }
+                Message::Bye { reason } => return Err(LinkEnd::Said(reason)),
+                _ => {}
+            }
+        }
+    }
+
+    fn handle_welcome(&self, welcome: Welcome) -> Result<(), LinkEnd> {
+        let inner = &self.child.0;
+        if welcome.protocol != PROTOCOL {
+            return Err(LinkEnd::Broken(format!("it speaks version {}", welcome.protocol)));
+        }
+        if welcome.instance != self.dialled.parent {
+            return Err(LinkEnd::Broken("it is not who its certificate says".to_owned()));
+        }
+        if welcome.hops.contains(&inner.instance) {
+            return Err(LinkEnd::Broken("it is this node's own child: a loop".to_owned()));
+        }
+        tracing::info!(parent = %welcome.instance, version = welcome.version, hops = welcome.hops.len(), "linked to the parent");
+        inner.hops.send_replace(welcome.hops);
+        inner.counts.links.fetch_add(1, Ordering::Relaxed);
+        self.welcomed.store(true, Ordering::Relaxed);
+        inner.status.send_replace(LinkStatus::Connected {
+            parent: welcome.instance,
+        });
+        Ok(())
+    }
+
+    async fn next(&self, inbox: &mut Inbox) -> Result<Message, LinkEnd> {
+        match inbox.next().await {
+            Ok(message) => {
+                self.heard.note();
+                Ok(message)
+            }
+            Err(ControlEnd::Broken(error)) => Err(LinkEnd::Broken(error.to_string())),
+            Err(ControlEnd::Lost(reason)) => Err(self
+                .dialled
+                .connection
+                .close_reason()
+                .map_or(LinkEnd::Lost(reason), |error| self.why_closed(&error))),
+        }
+    }
+
+    /// Why the connection is closed, in words: the peer's own where it gave a code.
+    fn why_closed(&self, error: &quinn::ConnectionError) -> LinkEnd {
+        if let Some(refusal) = Refusal::of(error) {
+            return LinkEnd::Said(format!("the parent refused the link: {refusal}"));
+        }
+        if let quinn::ConnectionError::ApplicationClosed(closed) = error
+            && let Some(code) = LinkCode::from_number(closed.error_code.into_inner())
+        {
+            return LinkEnd::Said(format!("the parent closed the link: {code}"));
+        }
+        LinkEnd::Lost(error.to_string())
+    }
+
+    // ---- control ----
+
+    async fn hear(&self, mut inbox: Inbox, outbox: &Outbox) -> LinkEnd {
+        let inner = &self.child.0;
+        let mut ending = JoinSet::new();
+        loop {
+            let message = tokio::select! {
+                message = self.next(&mut inbox) => match message {
+                    Ok(message) => message,
+                    Err(end) => return end,
+                },
+                Some(_) = ending.join_next() => continue,
+            };
+            match message {
+                Message::Ping { nonce } => outbox.mention(Message::Pong { nonce }),
+                Message::Hops { hops } if hops.contains(&inner.instance) => {
+                    return LinkEnd::Broken("it became this node's own child: a loop".to_owned());
+                }
+                Message::Hops { hops } => {
+                    inner.hops.send_replace(hops);
+                }
+                Message::StreamDown(down) => {
+                    let child = self.child.clone();
+                    ending.spawn(async move { end_stream(&child, down).await });
+                }
+                Message::Known { instance, member } => inner.asks.answer(&instance, member),
+                Message::Bye { reason } => {
+                    return LinkEnd::Said(format!("the parent says goodbye: {reason}"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reports, and asks what is to be asked.
+    async fn talk(&self, outbox: &Outbox) {
+        let inner = &self.child.0;
+        let mut report = tokio::time::interval(REPORT);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for ask in inner.asks.open() {
+            outbox.mention(ask);
+        }
+        loop {
+            tokio::select! {
+                _ = report.tick() => outbox.mention(Message::Report((inner.report)())),
+                () = inner.asks.asked.notified() => for ask in inner.asks.open() {
+                    outbox.mention(ask);
+                },
+            }
+        }
+    }
+
+    // ---- groups ----
+
+    /// Takes groups as they are opened: their headers at once, the rest lane by lane.
+    async fn take_groups(&self) -> LinkEnd {
+        let mut headers = JoinSet::new();
+        let mut lanes: HashMap<StreamKey, mpsc::Sender<Incoming>> = HashMap::new();
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.dialled.connection.accept_uni() => match accepted {
+                    Ok(stream) => {
+                        let heard = Arc::clone(&self.heard);
+                        headers.spawn(async move { read_header(stream, &heard).await });
+                    }
+                    Err(error) => return self.why_closed(&error),
+                },
+                Some(read) = headers.join_next() => match read {
+                    Ok(Ok(Some(incoming))) => self.sort(incoming, &mut lanes, &mut tasks).await,
+                    Ok(Ok(None)) | Err(_) => {}
+                    Ok(Err(error)) => return LinkEnd::Broken(error.to_string()),
+                },
+                Some(lane) = tasks.join_next() => if let Ok(Err(error)) = lane {
+                    return LinkEnd::Broken(format!("{error}"));
+                },
+            }
+        }
+    }
+
+    async fn sort(
+        &self,
+        incoming: Incoming,
+        lanes: &mut HashMap<StreamKey, mpsc::Sender<Incoming>>,
+        tasks: &mut JoinSet<Result<(), super::lane::LaneError>>,
+    ) {
+        let key = incoming.header.stream.clone();
+        // Looked up for each group: a stream that ended and came back has a log of its own.
+        let entry = match self.child.0.intake.entry(&key) {
+            Ok(entry) => entry,
+            Err(full) => {
+                tracing::warn!(stream = %key, %full, "a stream of the parent's is left out");
+                return refuse(incoming.stream);
+            }
+        };
+        let lane = lanes.entry(key).or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(WAITING_GROUPS);
+            let lane = Lane {
+                intake: Arc::clone(&self.child.0.intake),
+                entry,
+                heard: Arc::clone(&self.heard),
+            };
+            tasks.spawn(lane.run(receiver));
+            sender
+        });
+        // A lane that is gone has said why in its task's result.
+        let _ = lane.send(incoming).await;
+    }
+}
+
+fn refuse(mut stream: RecvStream) {
+    // Ended already is as good.
+    let _ = stream.stop(GroupCode::NoRoom.number().into());
+}
+
+/// Ends a stream once all of it is there: the message overtakes the last groups.
+async fn end_stream(child: &Child, down: StreamDown) {
+    let intake = &child.0.intake;
+    let arrived = async {
+        while !intake.has_reached(&down.stream, down.end) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    if tokio::time::timeout(LAST_GROUPS, arrived).await.is_err() {
+        tracing::warn!(stream = %down.stream, "the end of a stream did not arrive whole");
+    }
+    tracing::info!(stream = %down.stream, reason = down.reason, "the stream has ended");
+    intake.end(&down.stream);
+}
