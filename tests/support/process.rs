@@ -18,6 +18,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Everything that one program printed, standard output and standard error together.
 pub struct Log {
     name: String,
+    ours: bool,
     lines: Mutex<Vec<String>>,
     state: watch::Sender<LogState>,
 }
@@ -31,9 +32,10 @@ struct LogState {
 }
 
 impl Log {
-    fn new(name: &str) -> Arc<Self> {
+    fn new(name: &str, ours: bool) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
+            ours,
             lines: Mutex::default(),
             state: watch::Sender::default(),
         })
@@ -42,6 +44,11 @@ impl Log {
     /// The program's name in the story.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is a node's: others, such as an encoder that names its URL, may print secrets.
+    pub fn is_ours(&self) -> bool {
+        self.ours
     }
 
     /// A copy of all lines so far.
@@ -97,6 +104,18 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(stage: &Stage, name: &str, command: &mut Command) -> Result<Self> {
+        Self::spawn_as(stage, Log::new(name, false), command)
+    }
+
+    /// Starts a node of ours, which may print no secret.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn spawn_node(stage: &Stage, name: &str, command: &mut Command) -> Result<Self> {
+        Self::spawn_as(stage, Log::new(name, true), command)
+    }
+
+    fn spawn_as(stage: &Stage, log: Arc<Log>, command: &mut Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -105,7 +124,6 @@ impl Process {
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", program.to_string_lossy()))?;
-        let log = Log::new(name);
         stage.watch_output(Arc::clone(&log));
         log.read_from(child.stdout.take().context("standard output is piped")?);
         log.read_from(child.stderr.take().context("standard error is piped")?);
