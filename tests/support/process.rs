@@ -1,6 +1,8 @@
 //! A program that a story runs: its output is kept, and it never outlives the story.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Everything that one program printed, standard output and standard error together.
 pub struct Log {
     name: String,
+    ours: bool,
     lines: Mutex<Vec<String>>,
     state: watch::Sender<LogState>,
 }
@@ -31,9 +34,10 @@ struct LogState {
 }
 
 impl Log {
-    fn new(name: &str) -> Arc<Self> {
+    fn new(name: &str, ours: bool) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
+            ours,
             lines: Mutex::default(),
             state: watch::Sender::default(),
         })
@@ -42,6 +46,12 @@ impl Log {
     /// The program's name in the story.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is a log of the relay's own programs, which print no secret. ffmpeg shows the URL it was given, and the
+    /// demo shows a person where to publish.
+    pub fn is_ours(&self) -> bool {
+        self.ours
     }
 
     /// A copy of all lines so far.
@@ -85,6 +95,11 @@ impl Log {
     }
 }
 
+fn is_ours(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| name.starts_with("relay-"))
+}
+
 /// A running program.
 pub struct Process {
     child: Child,
@@ -105,7 +120,7 @@ impl Process {
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", program.to_string_lossy()))?;
-        let log = Log::new(name);
+        let log = Log::new(name, is_ours(&program));
         stage.watch_output(Arc::clone(&log));
         log.read_from(child.stdout.take().context("standard output is piped")?);
         log.read_from(child.stderr.take().context("standard error is piped")?);
