@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use relay_tests::calibration::Calibration;
-use relay_tests::cluster::Origin;
+use relay_tests::cluster::{Origin, Ports, edge_with_token};
 use relay_tests::crowd::Crowd;
 use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::ledger::Ledger;
 use relay_tests::link::Link;
+use relay_tests::ports::free_port;
 use relay_tests::random::Random;
 use relay_tests::story::{Stage, Turn, story};
 use relay_tests::viewer::Flavour;
@@ -65,8 +66,11 @@ fn its_socket_closed_within_a_group() {
 
 /// Tells the story around a fault of the link; gives how many groups were resumed.
 async fn heals(stage: &Stage, fault: impl AsyncFnOnce(&mut Link) -> Result<()>) -> Result<f64> {
-    let (origin, mut link) = Origin::behind_link(stage, Random::seed_for("the link")).await?;
-    let mut edge = origin.edge("edge").await?;
+    let origin = Origin::start(stage).await?;
+    let seed = Random::seed_for("the link");
+    let mut link = Link::open(free_port(), origin.ports().link, seed).await?;
+    let token = origin.token_by_way_of(link.address()).await?;
+    let mut edge = edge_with_token(stage, "edge", Ports::free(), &token)?;
     edge.start().await?;
     let ledger = Ledger::default();
     let url = origin.publish_url(STREAM).await?;

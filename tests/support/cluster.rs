@@ -1,18 +1,13 @@
 //! Origins and edges, and how they belong together.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use relay_core::token::{Address, JoinToken};
 
-use crate::link::Link;
 use crate::story::Stage;
 
 pub use crate::node::{Node, Ports};
-
-/// Where a link to an origin listens, on the port that the origin itself has on 127.0.0.1: an origin tells its edges
-/// by which address to find it, and on which port it listens.
-const BEHIND_LINK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An origin.
 pub struct Origin {
@@ -34,33 +29,15 @@ impl std::ops::DerefMut for Origin {
 }
 
 impl Origin {
-    /// An origin that is not started yet.
+    /// An origin that is not started yet; `tables` are added to its configuration.
     ///
     /// # Errors
     /// When the program is not built.
     pub fn prepare(stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
-        Self::known_as(Ipv4Addr::LOCALHOST, stage, name, ports)
-    }
-
-    /// A running origin whom edges know by another address of the loopback range, where a link leads to it: all that
-    /// passes between them can be cut.
-    ///
-    /// # Errors
-    /// When either does not start.
-    pub async fn behind_link(stage: &Stage, seed: u64) -> Result<(Self, Link)> {
-        let ports = Ports::free();
-        let mut origin = Self::known_as(BEHIND_LINK, stage, "origin", ports)?;
-        origin.node.start().await?;
-        let parent = (Ipv4Addr::LOCALHOST, ports.link).into();
-        let link = Link::open((BEHIND_LINK, ports.link).into(), parent, seed).await?;
-        Ok((origin, link))
-    }
-
-    fn known_as(host: Ipv4Addr, stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
         let mut node = Node::new(stage, name, "relay-origin", ports)?;
         let state = node.state_dir();
         node.configure(&format!(
-            "[origin]\nstate_dir = \"{}\"\npublic_host = \"{host}\"",
+            "[origin]\nstate_dir = \"{}\"\npublic_host = \"127.0.0.1\"",
             state.display()
         ));
         Ok(Self { node })
@@ -92,14 +69,18 @@ impl Origin {
     /// When the origin's own verb does not tell it.
     pub async fn publish_url(&self, stream: &str) -> Result<String> {
         let said = self.verb_says(&["publish-url", stream]).await?;
-        let mut words = said.split_whitespace().rev();
-        let url = words
-            .find(|word| word.starts_with("rtmp://"))
-            .context("publish-url prints a URL")?;
+        let url = said
+            .lines()
+            .rev()
+            .find(|line| line.contains("rtmp://"))
+            .unwrap_or_default();
+        let start = url
+            .find("rtmp://")
+            .with_context(|| format!("publish-url says {said:?}"))?;
+        let url = url[start..].trim();
         let (_, key) = url.split_once("?key=").context("a publish URL has a key")?;
         self.stage().keep_secret(key);
-        // By the address that it listens on, whatever the one by which it is known.
-        Ok(format!("{}?key={key}", self.rtmp(stream)))
+        Ok(url.to_owned())
     }
 
     /// A join token for edges.

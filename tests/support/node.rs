@@ -125,7 +125,7 @@ impl Node {
     pub fn launch(&mut self) -> Result<()> {
         let mut command = self.command()?;
         command.args(self.verb()).args(["--config", CONFIG]);
-        self.process = Some(Process::spawn_node(&self.stage, &self.name, &mut command)?);
+        self.process = Some(Process::spawn(&self.stage, &self.name, &mut command)?);
         Ok(())
     }
 
@@ -303,7 +303,7 @@ impl Node {
         let mut command = self.command()?;
         command.args(self.verb()).args(["--config", CONFIG]);
         let name = format!("{}, refused", self.name);
-        let mut process = Process::spawn_node(&self.stage, &name, &mut command)?;
+        let mut process = Process::spawn(&self.stage, &name, &mut command)?;
         let status = process.ended().await?;
         Ok((status.code(), process.log().text()))
     }

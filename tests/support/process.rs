@@ -1,6 +1,8 @@
 //! A program that a story runs: its output is kept, and it never outlives the story.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -46,7 +48,8 @@ impl Log {
         &self.name
     }
 
-    /// Whether it is a node's: others, such as an encoder that names its URL, may print secrets.
+    /// Whether it is a log of the relay's own programs, which print no secret. ffmpeg shows the URL it was given, and the
+    /// demo shows a person where to publish.
     pub fn is_ours(&self) -> bool {
         self.ours
     }
@@ -92,6 +95,11 @@ impl Log {
     }
 }
 
+fn is_ours(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| name.starts_with("relay-"))
+}
+
 /// A running program.
 pub struct Process {
     child: Child,
@@ -104,18 +112,6 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(stage: &Stage, name: &str, command: &mut Command) -> Result<Self> {
-        Self::spawn_as(stage, Log::new(name, false), command)
-    }
-
-    /// Starts a node of ours, which may print no secret.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub(crate) fn spawn_node(stage: &Stage, name: &str, command: &mut Command) -> Result<Self> {
-        Self::spawn_as(stage, Log::new(name, true), command)
-    }
-
-    fn spawn_as(stage: &Stage, log: Arc<Log>, command: &mut Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -124,6 +120,7 @@ impl Process {
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", program.to_string_lossy()))?;
+        let log = Log::new(name, is_ours(&program));
         stage.watch_output(Arc::clone(&log));
         log.read_from(child.stdout.take().context("standard output is piped")?);
         log.read_from(child.stderr.take().context("standard error is piped")?);

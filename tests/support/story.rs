@@ -116,7 +116,7 @@ impl Stage {
         }
     }
 
-    /// Two promises that hold in every story: no panic, and no secret in any output of ours.
+    /// Two promises that hold in every story: no panic, and no secret in any output of our programs.
     fn inspect_output(&self) -> Result<()> {
         for log in lock(&self.inner.logs).iter() {
             for line in log.lines() {

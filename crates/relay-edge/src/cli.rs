@@ -6,7 +6,7 @@ use argh::FromArgs;
 
 /// Joins a pool by its token, takes its streams, serves viewers.
 ///
-/// It needs a join token and nothing else: in RELAY_JOIN, in a file that RELAY_JOIN_FILE or [edge] join_file names, as the
+/// It needs a join token and nothing else: in RELAY_JOIN, in a file that RELAY_JOIN_FILE or join_file under edge names, as the
 /// systemd credential relay-join, or by --join. `relay-origin token create` makes one.
 #[derive(Debug, FromArgs)]
 pub struct Cli {

@@ -1,7 +1,7 @@
 //! FLV: the tag, its wire form, and the file. Adobe FLV specification 10.1, annex E.
 //!
 //! - [`tag`]: a tag and its 11-byte header.
-//! - [`file`]: an incremental reader of a whole FLV, from a file or a socket.
+//! - [`mod@file`]: an incremental reader of a whole FLV, from a file or a socket.
 //! - [`clip`]: an FLV held in memory, with the period at which it loops without a seam.
 
 pub mod clip;

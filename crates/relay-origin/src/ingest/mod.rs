@@ -2,7 +2,7 @@
 //!
 //! - `channel`: one stream's publishing.
 //! - [`rtmp`]: encoders that connect by RTMP.
-//! - [`file`]: clips that the origin plays itself.
+//! - [`mod@file`]: clips that the origin plays itself.
 //! - `keeper`: the streams' epochs, kept durably.
 //! - `counters`: what is counted.
 //!

@@ -183,7 +183,8 @@ impl Asker {
         Ok(Joined {
             credentials,
             root,
-            addresses: or_before(answer.addresses, token.addresses()),
+            // Those that led here: what the origin believes of itself may be an address behind a NAT.
+            addresses: token.addresses().to_vec(),
             life,
             origin_unix_ms: answer.unix_ms,
         })
