@@ -14,7 +14,8 @@ build: ## Build all programs
 	$(CARGO) build --locked --workspace --bins
 
 test: tools check build ## Install what tests need, then check, build and tell every story
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --exclude relay-tests
+	$(CARGO) test --locked --package relay-tests -- --show-output
 
 check: ## Format, lints, documentation; bans and licences are a test of their own
 	$(CARGO) fmt --all --check
