@@ -41,7 +41,8 @@ pub struct QuicConfig {
     /// What all groups of a link may have in flight, in bytes. Default 32 MiB: 2.5 Gbit/s at 100 ms. It bounds what
     /// a child holds for one parent.
     pub receive_window: u32,
-    /// What a parent keeps unacknowledged for one child, in bytes. Default 32 MiB; most of it is slices of the log.
+    /// What a parent hands to QUIC for one child before it is acknowledged, in bytes. Default 2 MiB: 160 Mbit/s at 100 ms. What
+    /// is handed over can no longer be taken back as too late, so it is little.
     pub send_window: u64,
     /// Groups open at once on a link. Default 1024: one per stream, and many behind on a bad path.
     pub max_groups: u32,
@@ -78,7 +79,7 @@ impl Default for QuicConfig {
             idle_timeout: Duration::from_secs(15),
             stream_receive_window: 16 << 20,
             receive_window: 32 << 20,
-            send_window: 32 << 20,
+            send_window: 2 << 20,
             max_groups: 1024,
             initial_rtt: Duration::from_millis(50),
             segmentation_offload: true,
@@ -96,7 +97,6 @@ impl From<&config::Link> for QuicConfig {
             idle_timeout: link.idle_timeout.get(),
             stream_receive_window: window(link.stream_window),
             receive_window: window(link.window),
-            send_window: link.window.bytes(),
             initial_rtt: link.initial_rtt.get(),
             segmentation_offload: link.gso,
             mtu_discovery: link.mtu_discovery,
