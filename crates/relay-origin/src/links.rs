@@ -70,9 +70,9 @@ impl LinkPort {
         }
         let endpoint = port.endpoint;
         let bound = endpoint.local_addr();
-        let address = bound.map_err(|source| quic::BindError::Other {
+        let address = bound.map_err(|error| quic::BindError::Other {
             address: listen,
-            source,
+            error,
         })?;
         Ok(Self {
             door: Door::new(endpoint.clone(), quic),

@@ -252,22 +252,25 @@ impl SocketBuffers {
     }
 }
 
+/// What the port is for, and the key that moves it.
+const NAME_AND_KEY: &str = "links, [link] listen";
+
 /// Why the link port could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another program has it.
-    #[error("UDP port {} on {} is in use by another program", .0.port(), .0.ip())]
+    #[error("UDP port {} ({NAME_AND_KEY}) is in use by another program", .0.port())]
     InUse(SocketAddr),
     /// A port below 1024, without the right to it.
-    #[error("no permission to open UDP port {}", .0.port())]
+    #[error("no permission to open UDP port {} ({NAME_AND_KEY})", .0.port())]
     Forbidden(SocketAddr),
     /// Anything else, such as an address that is not this machine's.
-    #[error("cannot open UDP {address}: {source}")]
+    #[error("cannot open UDP {address} ({NAME_AND_KEY}): {error}")]
     Other {
         /// Which address.
         address: SocketAddr,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -281,12 +284,12 @@ pub fn bind(
     server: Option<ServerConfig>,
     config: &QuicConfig,
 ) -> Result<Port, BindError> {
-    let named = |source: io::Error| match source.kind() {
+    let named = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::InUse(listen),
         io::ErrorKind::PermissionDenied => BindError::Forbidden(listen),
         _ => BindError::Other {
             address: listen,
-            source,
+            error,
         },
     };
     let socket = match open(listen) {
@@ -359,7 +362,7 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "UDP port {} on 127.0.0.1 is in use by another program",
+                "UDP port {} (links, [link] listen) is in use by another program",
                 taken.port()
             )
         );
