@@ -4,6 +4,7 @@
 //! fuzzer for as long as one likes. No part of the crate's interface.
 
 pub mod amf0;
+pub mod cascade;
 pub mod chunk;
 pub mod http;
 pub mod rtmp;
