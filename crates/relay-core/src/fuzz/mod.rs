@@ -6,6 +6,7 @@
 pub mod amf0;
 pub mod cascade;
 pub mod chunk;
+pub mod flv;
 pub mod http;
 pub mod rtmp;
 pub mod token;

@@ -63,7 +63,9 @@ pub(super) struct Sending {
 /// A group being written.
 struct Open {
     stream: SendStream,
-    began_ms: u64,
+    /// What lateness is counted from: when it began here, and once it is written, when that was. A long group is not
+    /// late by its length.
+    since_ms: u64,
 }
 
 /// Where a group's writing ended.
@@ -191,7 +193,11 @@ impl Sending {
         let Ok(stream) = self.connection.open_uni().await else {
             return Group::Lost;
         };
-        let mut open = Open { stream, began_ms };
+        self.give_up_late(unacknowledged);
+        let mut open = Open {
+            stream,
+            since_ms: began_ms,
+        };
         // The oldest group goes first, over all streams of the link. Refused only by a stream that is closed.
         let _ = open.stream.set_priority(self.priority(began_ms));
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
@@ -237,6 +243,7 @@ impl Sending {
                     }
                     // Fails only if the child stopped the stream, which it does when it has the group.
                     let _ = open.stream.finish();
+                    open.since_ms = self.clock.now().mono_ms;
                     unacknowledged.push_back(open);
                     if unacknowledged.len() > MAX_UNACKNOWLEDGED {
                         unacknowledged.pop_front();
@@ -276,7 +283,7 @@ impl Sending {
                 Ok(Err(_)) => return Wrote::Lost,
                 Err(_) => {
                     self.give_up_late(unacknowledged);
-                    if self.is_late(open.began_ms, id) {
+                    if self.is_late(open.since_ms, id) {
                         return Wrote::Late;
                     }
                 }
@@ -285,8 +292,8 @@ impl Sending {
     }
 
     /// Older than `max_lag`, with a newer start point in the log.
-    fn is_late(&self, began_ms: u64, id: GroupId) -> bool {
-        let age = self.clock.now().mono_ms.saturating_sub(began_ms);
+    fn is_late(&self, since_ms: u64, id: GroupId) -> bool {
+        let age = self.clock.now().mono_ms.saturating_sub(since_ms);
         age > self.max_lag_ms
             && self
                 .stream
@@ -299,7 +306,7 @@ impl Sending {
         let now = self.clock.now().mono_ms;
         while unacknowledged
             .front()
-            .is_some_and(|open| now.saturating_sub(open.began_ms) > self.max_lag_ms)
+            .is_some_and(|open| now.saturating_sub(open.since_ms) > self.max_lag_ms)
         {
             if let Some(mut open) = unacknowledged.pop_front()
                 && open
