@@ -192,6 +192,7 @@ impl Sending {
         let Ok(stream) = self.connection.open_uni().await else {
             return Group::Lost;
         };
+        self.give_up_late(unacknowledged);
         let mut open = Open {
             stream,
             oldest_ms: self.clock.now().mono_ms,
@@ -295,9 +296,14 @@ impl Sending {
         }
     }
 
-    /// Whether what was appended then is older than `max_lag`, with a newer start point in the log.
+    /// Whether what was appended then is older than `max_lag`, with a newer start point in the log. It is not late for a child
+    /// that was not there: one that resumes gets all that is held.
     fn is_late(&self, appended_ms: u64, id: GroupId) -> bool {
-        let age = self.clock.now().mono_ms.saturating_sub(appended_ms);
+        let age = self
+            .clock
+            .now()
+            .mono_ms
+            .saturating_sub(appended_ms.max(self.link_began_ms));
         age > self.max_lag_ms
             && self
                 .stream
