@@ -3,7 +3,10 @@
 //! JSON over HTTP; who may open the socket may do all of it. The command line's verbs are its first client.
 
 mod client;
+mod place;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -19,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
 pub use routes::{Answer, Desk, KickRequest, Refused, TokenRequest};
+
+use place::Place;
 
 use crate::limits::ADMIN_CONNECTIONS;
 
@@ -96,7 +101,7 @@ impl AdminSocket {
                     "there is something else of that name",
                 ));
             }
-            if UnixStream::connect(path).await.is_ok() {
+            if UnixStream::connect(Place::of(path)?.path()).await.is_ok() {
                 return Err(io::Error::new(
                     io::ErrorKind::AddrInUse,
                     "another program answers there",
@@ -107,7 +112,7 @@ impl AdminSocket {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)?;
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = UnixListener::bind(Place::of(path)?.path())?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         Ok(Self {
             listener,

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+use super::place::Place;
 use crate::limits::{ADMIN_PATIENCE, ADMIN_REPLY_BYTES};
 
 /// Why a verb got no answer.
@@ -112,13 +113,15 @@ impl AdminClient {
         route: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let socket = UnixStream::connect(&self.path)
-            .await
-            .map_err(|error| ClientError::NotRunning {
-                program: self.program,
-                path: self.path.clone(),
-                error,
-            })?;
+        let connecting = async {
+            let place = Place::of(&self.path)?;
+            UnixStream::connect(place.path()).await
+        };
+        let socket = connecting.await.map_err(|error| ClientError::NotRunning {
+            program: self.program,
+            path: self.path.clone(),
+            error,
+        })?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.bad(&error))?;
         let driving = tokio::spawn(connection);

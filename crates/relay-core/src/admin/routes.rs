@@ -107,6 +107,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/api/v1/tokens", get(tokens).post(create_token))
         .route("/api/v1/tokens/{id}", delete(revoke_token))
         .route("/api/prometheus-targets", get(targets))
+        .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES))
         .with_state(desk)
 }
@@ -140,6 +141,10 @@ async fn create_token(State(desk): Staff, Json(wish): Json<TokenRequest>) -> Res
 async fn revoke_token(State(desk): Staff, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
     desk.revoke_token(&id)?;
     Ok(Json(json!({})))
+}
+
+async fn nothing_here() -> Refused {
+    Refused::NotFound("the admin API has nothing of that name".to_owned())
 }
 
 /// The form that Prometheus' `http_sd_configs` reads.
