@@ -290,3 +290,6 @@ fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Respo
     );
     response
 }
+
+#[cfg(test)]
+mod tests;
