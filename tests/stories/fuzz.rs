@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use relay_core::flv::{Tag, TagKind, encode_into, file_header};
 use relay_core::fuzz;
 use relay_core::token::{JoinToken, Secret, TokenId};
 use relay_tests::random::Random;
@@ -27,6 +29,9 @@ const WHOLE: usize = 8;
 
 /// Where the corpus of recorded publishes and plays lies; its files are binary.
 const CAPTURES: &str = "crates/relay-core/tests/fixtures/rtmp";
+
+/// So much of the demo's clip is in the corpus: headers and a keyframe.
+const CLIP_START: usize = 32 * 1024;
 
 /// C0, C1 and C2.
 const HANDSHAKE: usize = 1 + 2 * 1536;
@@ -54,6 +59,16 @@ fn http_heads() {
 #[test]
 fn join_tokens() {
     survives("token", fuzz::token::body, 1, tokens);
+}
+
+#[test]
+fn flv_files() {
+    survives("flv", fuzz::flv::body, 1, flv_files_whole_and_cut);
+}
+
+#[test]
+fn cascade_frames() {
+    survives("cascade", fuzz::cascade::body, 2, frames);
 }
 
 /// Runs a body on what becomes of its corpus; before each input come as many bytes of chance as the body takes to
@@ -182,6 +197,46 @@ fn heads() -> Result<Vec<Vec<u8>>> {
         "HEAD http://origin.example/live/camera.flv HTTP/1.1\r\nHost: origin.example\r\n\r\n",
     ];
     Ok(texts.map(|text| text.as_bytes().to_vec()).into())
+}
+
+/// The beginning of the demo's clip, and a short FLV that is whole.
+fn flv_files_whole_and_cut() -> Result<Vec<Vec<u8>>> {
+    let mut clip = std::fs::read(relay_tests::footage::clip_path())?;
+    clip.truncate(CLIP_START);
+    let mut whole = file_header(true, true).to_vec();
+    for (kind, time, payload) in [
+        (TagKind::Audio, 0, &b"\xaf\x00\x12\x10"[..]),
+        (TagKind::Video, 0, b"\x17\x01\x00\x00\x00"),
+        (TagKind::Audio, 1 << 24, b"\xaf\x01\x21"),
+    ] {
+        let payload = Bytes::from_static(payload);
+        encode_into(&mut whole, &Tag { kind, time, payload });
+    }
+    Ok(vec![clip, whole])
+}
+
+/// The group that the cascade's spec shows, and a greeting.
+fn frames() -> Result<Vec<Vec<u8>>> {
+    let spec = std::fs::read_to_string(workspace_dir().join("docs/cascade.md"))?;
+    let example = spec.split("```hex\n").nth(1).context("an example in the spec")?;
+    let mut group = Vec::new();
+    for line in example.lines().take_while(|line| *line != "```") {
+        for byte in line.split("  ").next().unwrap_or_default().split(' ') {
+            group.push(u8::from_str_radix(byte, 16)?);
+        }
+    }
+    let mut control = Vec::new();
+    for text in [
+        r#"{"type":"hello","protocol":1,"instance":"00ff","positions":[{"stream":"live/cam","epoch":1,"group":2,"tags":3}],"held_parts":1}"#,
+        r#"{"type":"held","floors":[{"stream":"live/cam","epoch":1,"time":9}]}"#,
+        r#"{"type":"stream_down","stream":"live/cam","reason":"it ended","end":{"epoch":1,"group":2,"tags":3}}"#,
+        r#"{"type":"ping","nonce":1}"#,
+        r#"{"type":"later"}"#,
+    ] {
+        control.extend(u32::try_from(text.len())?.to_be_bytes());
+        control.extend(text.as_bytes());
+    }
+    Ok(vec![group, control])
 }
 
 fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {

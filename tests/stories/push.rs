@@ -7,6 +7,7 @@ use relay_tests::footage::Synthetic;
 use relay_tests::ledger::Ledger;
 use relay_tests::story::{Turn, story};
 use relay_tests::viewer::{Flavour, Viewer};
+use relay_tests::wait::until;
 
 const STREAM: &str = "live/pushed";
 
@@ -31,6 +32,23 @@ fn the_origin_dials_the_edge() {
         let dialled = origin.log()?.lines();
         let told = dialled.iter().any(|line| line.contains("push"));
         ensure!(told, "the origin's log does not tell of a link that it dialled");
+        // The pushed link is the one that is left: the edge lets go of what it dialled itself.
+        let only_link = until("the pushed link to be the only one", async || {
+            let links = origin.metrics().await.ok()?.sum("relay_cascade_children");
+            (links == Some(1.0)).then_some(())
+        });
+        only_link.await?;
+        let told = edge
+            .log()?
+            .lines()
+            .iter()
+            .any(|line| line.contains("the parent dialled this node"));
+        ensure!(
+            told,
+            "the edge's log does not tell of a link that its parent dialled"
+        );
+        viewer.gets(150).await?;
+        viewer.missed_nothing()?;
         Ok(())
     });
 }

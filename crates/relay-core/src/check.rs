@@ -62,18 +62,13 @@ impl fmt::Display for Report {
 /// What a valid configuration means for `program` on a machine of which `facts` are known.
 pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
     let own = match program {
-        Program::Origin => [
+        Program::Origin => vec![
             section("uplink", vec![uplink(config)]),
             section("publishers", publishers(config)),
             section("sources", sources(config)),
             section("dials", dials(config)),
         ],
-        Program::Edge => [
-            section("media", vec![parent(config)]),
-            section("viewers are sent to", public(config)),
-            section("sources", Vec::new()),
-            section("dials", Vec::new()),
-        ],
+        Program::Edge => vec![section("media", vec![parent(config)])],
     };
     let mut sections = vec![
         section("ports to open", ports(config, program)),
@@ -205,24 +200,6 @@ fn parent(config: &Config) -> String {
         }
         None => "comes from the origin that the join token names".to_owned(),
     }
-}
-
-fn public(config: &Config) -> Vec<String> {
-    let public = &config.edge.public;
-    let places = [
-        public.host.as_ref().map(ToString::to_string),
-        public.ipv4.as_ref().map(ToString::to_string),
-        public.ipv6.as_ref().map(ToString::to_string),
-    ];
-    let ports = [
-        ("HTTP", public.http_port),
-        ("RTMP", public.rtmp_port),
-        ("links", public.link_port),
-    ];
-    let ports = ports
-        .into_iter()
-        .filter_map(|(what, port)| Some(format!("port {} for {what}", port?)));
-    places.into_iter().flatten().chain(ports).collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod cascade;
 pub mod check;
 pub mod clock;
 pub mod codec;
+pub mod command_line;
 pub mod config;
 pub mod exit;
 pub mod fanout;

@@ -91,8 +91,6 @@ pub struct Limits {
     pub max_late: Seconds,
     /// A viewer with bytes waiting that takes none for so long is closed. Default `15s`.
     pub no_progress: Seconds,
-    /// The largest message that an encoder may send. Default `16MiB`: the largest the FLV format can carry.
-    pub max_message: ByteSize,
     /// A publisher from whom nothing comes for so long is closed. Default `20s`.
     pub publisher_silence: Seconds,
     /// Children on this node. Default `256`; each takes a copy of every stream.
@@ -113,7 +111,6 @@ impl Default for Limits {
             max_lag: Seconds::new(10),
             max_late: Seconds::new(5),
             no_progress: Seconds::new(15),
-            max_message: ByteSize::from_bytes(16 << 20),
             publisher_silence: Seconds::new(20),
             max_children: 256,
             max_depth: 4,

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Secret;
 use crate::limits::METRICS_CONNECTIONS;
 use crate::readiness::Readiness;
-use crate::serve::BindError;
+use crate::serve::{BindError, listen};
 
 /// How long a request's head may take: a scraper sends one packet.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -161,11 +161,9 @@ impl MetricsServer {
         token: Option<Secret>,
     ) -> Result<Self, BindError> {
         let (name, key) = ("metrics", "[metrics] listen");
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            Ok((listener.local_addr()?, listener))
-        };
-        let (address, listener) = bound.await.map_err(|error: std::io::Error| match error.kind() {
+        let bound = listen::open(address, |_| Ok(()));
+        let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound.map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => BindError::InUse { name, key, address },
             _ => BindError::Other {
                 name,

@@ -18,6 +18,7 @@ pub use operations::Operations;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
+use crate::limits::OpenFiles;
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
@@ -87,12 +88,14 @@ impl Node {
                 resume_window_ms: limits.resume_window.millis(),
             },
         }));
+        // The log's segments, the links and the admin side need descriptors too: viewers don't get the last ones.
+        let most = u64::from(limits.max_viewers).min(OpenFiles::read().viewers());
         let fanout = FanoutConfig {
             shards: config.fanout.shards.map_or(0, NonZeroU16::get).into(),
             period_ms: config.fanout.period.millis(),
             max_late_ms: limits.max_late.millis(),
             no_progress_ms: limits.no_progress.millis(),
-            max_viewers: limits.max_viewers as usize,
+            max_viewers: usize::try_from(most).unwrap_or(usize::MAX),
         };
         let fanout = Arc::new(Fanout::start(fanout, clock, &FanoutMetrics::register(registry)?)?);
         let node = Self {

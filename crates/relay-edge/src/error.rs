@@ -22,7 +22,7 @@ pub enum EdgeError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The link's port.
-    #[error("{0} (links, [link] listen)")]
+    #[error(transparent)]
     Link(#[from] LinkBindError),
     /// The origin's final no.
     #[error("this edge may not join the pool: {0}")]

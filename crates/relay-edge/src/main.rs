@@ -3,23 +3,28 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
+use relay_core::command_line::{complain, parse, say};
 use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
+use relay_core::token::JoinToken;
 use relay_core::{check, logging, signals};
 use relay_edge::cli::{Cli, Verb};
 use relay_edge::edge::Edge;
 
 fn main() -> ExitCode {
-    let cli: Cli = argh::from_env();
+    let cli: Cli = match parse(Program::Edge) {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
     if cli.version {
-        println!("relay-edge {}", env!("CARGO_PKG_VERSION"));
-        return Exit::Ok.into();
+        return say(Program::Edge, concat!("relay-edge ", env!("CARGO_PKG_VERSION"))).into();
     }
     match act(cli) {
         Ok(exit) => exit.into(),
         Err((exit, error)) => {
-            eprintln!("relay-edge: {error:#}");
+            // Each error is a whole sentence, its cause in it.
+            complain(Program::Edge, error);
             exit.into()
         }
     }
@@ -36,8 +41,8 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
         Some(Verb::Run(run)) => (run.config.or(cli.config), run.join.or(cli.join)),
         Some(Verb::Check(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
-            println!("{}", check::report(&config, Program::Edge, &check::Facts::read()));
-            return Ok(Exit::Ok);
+            let report = check::report(&config, Program::Edge, &check::Facts::read());
+            return Ok(say(Program::Edge, report));
         }
     };
     run(&load(path.as_deref())?, &environment, join.as_deref())
@@ -48,13 +53,11 @@ fn run(config: &Config, environment: &Environment, join: Option<&str>) -> Result
         .join_text(join, environment)
         .map_err(|error| (Exit::Config, error.into()))?;
     let token = token
-        .parse()
-        .context("the join token is no good")
-        .map_err(|error| (Exit::Config, error))?;
+        .parse::<JoinToken>()
+        .map_err(|error| (Exit::Config, anyhow!("the join token is no good: {error}")))?;
     logging::start(&config.log).map_err(|error| (Exit::Software, error.into()))?;
-    let runtime = tokio::runtime::Runtime::new()
-        .context("cannot start")
-        .map_err(|error| (Exit::OsError, error))?;
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| (Exit::OsError, anyhow!("cannot start: {error}")))?;
     runtime.block_on(async {
         let stop = signals::stop_on_signal().map_err(|error| (Exit::OsError, error.into()))?;
         let edge = Edge::bind(config, environment, token)

@@ -97,14 +97,6 @@ impl Pool {
                 child
             }
             Some(parent) => {
-                let control = self.child(
-                    us,
-                    node,
-                    ChildConfig {
-                        role: LinkRole::Control,
-                        ..self.child
-                    },
-                );
                 let media = self.child(
                     us,
                     node,
@@ -113,6 +105,11 @@ impl Pool {
                         ..self.child
                     },
                 );
+                // It tells the origin what is held here, whoever brought it.
+                let control = media.beside(ChildConfig {
+                    role: LinkRole::Control,
+                    ..self.child
+                });
                 let to_parent = line.dialler(
                     vec![address_of(parent)?],
                     NodeName::AnyEdge,

@@ -32,7 +32,7 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The link's port.
-    #[error("{0} (links, [link] listen)")]
+    #[error(transparent)]
     Link(#[from] LinkBindError),
     /// This origin's own certificate.
     #[error("cannot certify this origin: {0}")]

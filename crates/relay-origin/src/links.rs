@@ -38,6 +38,9 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// The first wait after a push that failed, and the longest.
 const PUSH_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
+/// How long the last words to children may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// The bound port.
 pub struct LinkPort {
     door: Door,
@@ -67,9 +70,9 @@ impl LinkPort {
         }
         let endpoint = port.endpoint;
         let bound = endpoint.local_addr();
-        let address = bound.map_err(|source| quic::BindError::Other {
+        let address = bound.map_err(|error| quic::BindError::Other {
             address: listen,
-            source,
+            error,
         })?;
         Ok(Self {
             door: Door::new(endpoint.clone(), quic),
@@ -221,8 +224,11 @@ impl Links {
         }
         links.close();
         links.wait().await;
-        // What was said last is on its way when this returns.
-        port.endpoint.wait_idle().await;
+        let LinkPort { door, endpoint, .. } = port;
+        endpoint.set_server_config(None);
+        drop(door);
+        // What was said last is on its way when this returns; a peer that hears nothing does not hold us up.
+        let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
     }
 }
 

@@ -1,13 +1,14 @@
 //! `relay-origin`: takes live streams from encoders, pushes them to edges, serves viewers.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal as _, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
+use relay_core::command_line::{complain, has_left, parse, say};
 use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
-use relay_core::signals;
+use relay_core::{check, signals};
 use relay_origin::cli::{Cli, TokenVerb, Verb};
 use relay_origin::origin::Origin;
 use relay_origin::verbs;
@@ -16,15 +17,22 @@ use relay_origin::verbs;
 const EXAMPLE_STREAM: &str = "live/camera";
 
 fn main() -> ExitCode {
-    let cli: Cli = argh::from_env();
+    let cli: Cli = match parse(Program::Origin) {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
     if cli.version {
-        println!("relay-origin {}", env!("CARGO_PKG_VERSION"));
-        return Exit::Ok.into();
+        return say(
+            Program::Origin,
+            concat!("relay-origin ", env!("CARGO_PKG_VERSION")),
+        )
+        .into();
     }
     match act(cli) {
         Ok(exit) => exit.into(),
         Err((exit, error)) => {
-            eprintln!("relay-origin: {error:#}");
+            // Each error is a whole sentence, its cause in it.
+            complain(Program::Origin, error);
             exit.into()
         }
     }
@@ -37,13 +45,11 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
     let load = |path: Option<&Path>| {
         Config::load(path, &environment).map_err(|error| (Exit::Config, anyhow::Error::from(error)))
     };
-    let runtime = || {
-        tokio::runtime::Runtime::new()
-            .context("cannot start")
-            .map_err(|error| (Exit::OsError, error))
-    };
+    let runtime =
+        || tokio::runtime::Runtime::new().map_err(|error| (Exit::OsError, anyhow!("cannot start: {error}")));
     let done = |result: Result<(), verbs::VerbError>| match result {
         Ok(()) => Ok(Exit::Ok),
+        Err(verbs::VerbError::Output(error)) if has_left(&error) => Ok(Exit::Ok),
         Err(error) => Err((error.exit(), error.into())),
     };
     let mut out = stdout();
@@ -56,11 +62,10 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
         ),
         Some(Verb::Check(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
-            println!(
-                "{}",
-                relay_core::check::report(&config, Program::Origin, &relay_core::check::Facts::read())
-            );
-            Ok(Exit::Ok)
+            Ok(say(
+                Program::Origin,
+                check::report(&config, Program::Origin, &check::Facts::read()),
+            ))
         }
         Some(Verb::Streams(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
@@ -107,7 +112,8 @@ fn run(
             let stream = EXAMPLE_STREAM
                 .parse()
                 .map_err(|error| (Exit::Software, anyhow::Error::from(error)))?;
-            println!("{}", origin.greeting(&stream));
+            // A terminal that is gone is a hang-up, which ends the program by itself.
+            say(Program::Origin, origin.greeting(&stream));
         } else {
             tracing::info!("`relay-origin publish-url app/name` shows where to publish");
         }

@@ -23,7 +23,7 @@ use crate::greeting::{Greeting, Reach};
 use crate::identity::OriginIdentity;
 use crate::ingest::file::Source;
 use crate::ingest::rtmp::Encoders;
-use crate::ingest::{Publishing, patience};
+use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::state::State;
 use crate::tokens::Desk;
@@ -78,6 +78,7 @@ impl Origin {
         let node = Node::start(config, Program::Origin, &registry, clock)?;
         let records = Arc::new(state.streams()?);
         let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
+        ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
         let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
         let doors = node.open(config, Some(Arc::new(encoders)))?;
 

@@ -23,3 +23,6 @@ pub use frame::{FrameError, GroupHeader, GroupId};
 pub use instance::{BadInstanceName, Instance};
 pub use message::Message;
 pub use receiver::{Gap, Receiver, SealVerdict, TagVerdict, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -65,11 +65,6 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         limits.publisher_silence,
         s(2)..=hours(1),
     )?;
-    within(
-        "limits.max_message",
-        limits.max_message,
-        size(64 << 10)..=size(16 << 20),
-    )?;
     if let Some(budget) = limits.log_budget {
         within("limits.log_budget", budget, size(16 << 20)..=size(1 << 40))?;
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::{Host, HostPort, Listen};
 pub use amount::{Bitrate, ByteSize, Seconds};
-pub use edge::{Edge, EdgeName, Public};
+pub use edge::Edge;
 pub use environment::{Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
 pub use origin::{Origin, PublishPolicy, Push, Source};

@@ -11,11 +11,11 @@ use crate::stream::StreamKey;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Origin {
-    /// What this machine can send, all together. Default: unknown; then nothing is held back. State what the provider
-    /// grants, such as `100Mbit`.
+    /// What this machine can send, all together: what the provider grants, such as `100Mbit`. `check` says how many edges
+    /// that carries; nothing is held back by it. Default: unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uplink: Option<Bitrate>,
-    /// What a stream is expected to need, for the plans that are made before one is seen. Default `2500kbit`.
+    /// What a stream is expected to need, for what `check` says of the uplink. Default `2500kbit`.
     pub stream_rate: Bitrate,
     /// The folder for what must outlive the process: the pool's CA, the publish key, tokens, epochs. Default:
     /// `STATE_DIRECTORY`, else `XDG_STATE_HOME/relay-origin`, else `~/.local/state/relay-origin`.

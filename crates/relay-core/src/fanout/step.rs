@@ -97,6 +97,9 @@ impl<S: Sink> Step<'_, S> {
             if hot.flags & ENDING != 0 {
                 return Err(Outcome::Leaves(Goodbye::Ended));
             }
+            if hot.flags & PAUSED != 0 && self.view.ended() {
+                return Err(Outcome::AtEnd);
+            }
             if hot.flags & PAUSED != 0 {
                 hot.progress_ms = self.moment.now_ms;
                 return Ok(());

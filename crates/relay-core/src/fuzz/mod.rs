@@ -4,7 +4,9 @@
 //! fuzzer for as long as one likes. No part of the crate's interface.
 
 pub mod amf0;
+pub mod cascade;
 pub mod chunk;
+pub mod flv;
 pub mod http;
 pub mod rtmp;
 pub mod token;

@@ -26,6 +26,9 @@ use crate::stream::Hub;
 /// How often the links are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A link that lasted so long did work: after it the next attempt is at once.
+const PROVEN_MS: u64 = 3000;
+
 /// How long to wait for an answer about an instance before the certificate alone has to do.
 const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -155,6 +158,14 @@ struct Running {
     connection: Connection,
     heard: Arc<Heard>,
     welcomed: Arc<AtomicBool>,
+    began_ms: u64,
+}
+
+impl Running {
+    /// Whether it was welcomed, and something was heard within `silence_ms`.
+    fn speaks(&self, silence_ms: u64) -> bool {
+        self.welcomed.load(Ordering::Relaxed) && self.heard.silent_ms() < silence_ms
+    }
 }
 
 impl Child {
@@ -167,8 +178,26 @@ impl Child {
         report: Reporter,
         seed: u64,
     ) -> Self {
+        Self::with_intake(
+            Arc::new(Intake::new(hub, clock)),
+            clock,
+            instance,
+            config,
+            report,
+            seed,
+        )
+    }
+
+    fn with_intake(
+        intake: Arc<Intake>,
+        clock: Clock,
+        instance: Instance,
+        config: ChildConfig,
+        report: Reporter,
+        seed: u64,
+    ) -> Self {
         Self(Arc::new(Inner {
-            intake: Arc::new(Intake::new(hub, clock)),
+            intake,
             clock,
             instance,
             config,
@@ -180,6 +209,27 @@ impl Child {
             pushed: Mutex::default(),
             seed,
         }))
+    }
+
+    /// Another link of the same node: it tells of the same streams, and is kept by itself.
+    #[must_use]
+    pub fn beside(&self, config: ChildConfig) -> Self {
+        let Inner {
+            intake,
+            clock,
+            instance,
+            report,
+            seed,
+            ..
+        } = &*self.0;
+        Self::with_intake(
+            Arc::clone(intake),
+            *clock,
+            instance.clone(),
+            config,
+            Arc::clone(report),
+            *seed,
+        )
     }
 
     /// The nodes from the origin down to this one's parent, as they change.
@@ -279,6 +329,7 @@ impl Child {
             connection: dialled.connection.clone(),
             heard: Arc::clone(&heard),
             welcomed: Arc::clone(&welcomed),
+            began_ms: self.0.clock.now().mono_ms,
         };
         let receiving = Receiving {
             child: self.clone(),
@@ -346,15 +397,18 @@ impl<'a> Keeper<'a> {
         let inner = &self.child.0;
         let now = inner.clock.now().mono_ms;
         let silence = inner.config.silence_ms();
-        let speaks = |link: &Running| link.heard.silent_ms() < silence;
-        if self.child.is_pushed(silence) {
+        let pushed = self.child.is_pushed(silence);
+        let speaks = self.running.values().any(|link| link.speaks(silence));
+        // One that is being greeted is given the same time.
+        let greeting = self.running.values().any(|link| link.heard.silent_ms() < silence);
+        if pushed || speaks {
             self.alone_since_ms = now;
+        }
+        if pushed {
             for link in self.running.values() {
                 close(&link.connection, LinkCode::Replaced);
             }
-        } else if self.running.values().any(speaks) {
-            self.alone_since_ms = now;
-        } else if self.dialling.is_none() && now >= self.next_dial_ms {
+        } else if !speaks && !greeting && self.dialling.is_none() && now >= self.next_dial_ms {
             let beside = !self.running.is_empty();
             inner
                 .counts
@@ -363,13 +417,13 @@ impl<'a> Keeper<'a> {
             self.dialling = Some((self.dialler)());
         }
         let hold = u64::try_from(inner.config.hold.as_millis()).unwrap_or(u64::MAX);
-        if now.saturating_sub(self.alone_since_ms) > hold {
+        if inner.config.role.has_media() && now.saturating_sub(self.alone_since_ms) > hold {
             tracing::warn!("no parent for {} s: the streams are ended", hold / 1000);
             inner.intake.end_all();
             self.alone_since_ms = now;
         }
         self.settle();
-        if let Some(link) = self.running.values().find(|link| speaks(link)) {
+        if let Some(link) = self.running.values().find(|link| link.speaks(silence)) {
             let path = link.connection.stats().path;
             inner.counts.rtt_us.store(
                 u64::try_from(path.rtt.as_micros()).unwrap_or(u64::MAX),
@@ -428,7 +482,8 @@ impl<'a> Keeper<'a> {
         {
             tracing::warn!(trouble, "no link to the parent");
         }
-        if self.running.is_empty() {
+        let silence = inner.config.silence_ms();
+        if !self.child.is_pushed(silence) && !self.running.values().any(|link| link.speaks(silence)) {
             inner.status.send_replace(told);
         }
         let wait = u64::try_from(self.backoff.next_wait().as_millis()).unwrap_or(u64::MAX);
@@ -437,10 +492,11 @@ impl<'a> Keeper<'a> {
 
     fn handle_end(&mut self, id: usize, end: &LinkEnd) {
         let inner = &self.child.0;
-        let welcomed = self.running.remove(&id).is_some_and(|link| {
+        let proven = self.running.remove(&id).is_some_and(|link| {
             let lost = link.connection.stats().path.lost_packets;
             inner.counts.lost_packets.fetch_add(lost, Ordering::Relaxed);
-            link.welcomed.load(Ordering::Relaxed)
+            let age = inner.clock.now().mono_ms.saturating_sub(link.began_ms);
+            link.welcomed.load(Ordering::Relaxed) && age >= PROVEN_MS
         });
         if !self.running.is_empty() {
             return tracing::debug!(reason = %end, "a link beside another is over");
@@ -449,7 +505,7 @@ impl<'a> Keeper<'a> {
         inner.status.send_replace(LinkStatus::Connecting {
             trouble: Some(end.to_string()),
         });
-        if welcomed {
+        if proven {
             // It did work: the next attempt is at once, for a parent that was restarted.
             self.backoff.reset();
             self.next_dial_ms = 0;

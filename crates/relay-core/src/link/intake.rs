@@ -8,7 +8,10 @@ use crate::cascade::message::{Floor, HeldPosition};
 use crate::cascade::{Gap, GroupHeader, Receiver, SealVerdict, TagVerdict, Verdict};
 use crate::clock::Clock;
 use crate::flv::Tag;
-use crate::stream::{AppendError, GroupSeal, Headers, Hub, HubFull, Position, Stream, StreamKey};
+use crate::stream::{AppendError, GroupSeal, Headers, Hub, Position, Stream, StreamKey};
+
+/// How long it is remembered that an epoch of a stream has ended: longer than its last groups can be on their way.
+const REMEMBER_ENDED_MS: u64 = 60_000;
 
 /// What came in over all links, counted.
 #[derive(Debug, Default)]
@@ -42,11 +45,13 @@ pub(super) struct Intake {
     pub(super) counts: Arc<IntakeCounts>,
 }
 
-/// One stream: where it stands, and its log.
-#[derive(Debug)]
+/// One stream: where it stands, and its log while it is live.
+#[derive(Debug, Default)]
 pub(super) struct Entry {
     receiver: Receiver,
-    stream: Arc<Stream>,
+    stream: Option<Arc<Stream>>,
+    /// The epoch that has ended, and when, on the monotonic clock: what still comes of it is not taken.
+    ended: Option<(u64, u64)>,
 }
 
 /// Why a group is not taken any further.
@@ -61,6 +66,9 @@ pub(super) enum Untaken {
     /// Tags before it are missing.
     #[error("{0}")]
     Gap(#[from] Gap),
+    /// There is no room for one more stream.
+    #[error("no room for the stream")]
+    NoRoom,
     /// The log did not take it.
     #[error("{0}")]
     Log(#[from] AppendError),
@@ -76,60 +84,62 @@ impl Intake {
         }
     }
 
-    /// The stream of that name, opened if it is not there.
-    pub(super) fn entry(&self, key: &StreamKey) -> Result<Arc<Mutex<Entry>>, HubFull> {
+    /// Where the stream of that name stands.
+    pub(super) fn entry(&self, key: &StreamKey) -> Arc<Mutex<Entry>> {
         let mut streams = lock(&self.streams);
-        if let Some(entry) = streams.get(key) {
-            let mut open = lock(entry);
-            if open.stream.ended() {
-                // It came back: a log of its own, behind the epoch that the receiver remembers.
-                open.stream = self.hub.open(key)?;
-            }
-            drop(open);
-            return Ok(Arc::clone(entry));
+        if !streams.contains_key(key) {
+            let now = self.clock.now().mono_ms;
+            streams.retain(|_, entry| !lock(entry).is_over(now));
         }
-        let stream = self.hub.open(key)?;
-        let entry = Arc::new(Mutex::new(Entry {
-            receiver: Receiver::new(stream.held()),
-            stream,
-        }));
-        streams.insert(key.clone(), Arc::clone(&entry));
-        Ok(entry)
+        Arc::clone(streams.entry(key.clone()).or_default())
     }
 
-    /// What a Hello says of positions and floors.
+    /// What a Hello says of positions and floors. Of streams that have ended nothing is held.
     pub(super) fn held(&self) -> (Vec<HeldPosition>, Vec<Floor>) {
         let (mut positions, mut floors) = (Vec::new(), Vec::new());
         for (key, entry) in &*lock(&self.streams) {
             let entry = lock(entry);
-            let Some(position) = entry.receiver.held() else {
-                continue;
-            };
-            if !entry.stream.ended() {
+            if let (Some(position), Some(stream)) = (entry.receiver.held(), &entry.stream) {
                 positions.push(HeldPosition {
                     stream: key.clone(),
                     position,
                 });
+                let time = stream.last_time().unwrap_or(0);
+                floors.push(Floor {
+                    stream: key.clone(),
+                    epoch: position.epoch,
+                    time,
+                });
             }
-            let time = entry.stream.last_time().unwrap_or(0);
-            floors.push(Floor {
-                stream: key.clone(),
-                epoch: position.epoch,
-                time,
-            });
         }
         (positions, floors)
     }
 
-    /// Whether a stream has got as far as its end.
+    /// Whether a stream has got as far as its end, or is not there.
     pub(super) fn has_reached(&self, key: &StreamKey, end: Option<Position>) -> bool {
-        let entry = lock(&self.streams).get(key).cloned();
-        let held = entry.and_then(|entry| lock(&entry).receiver.held());
-        end.is_none_or(|end| held.is_some_and(|held| held >= end))
+        let Some(entry) = lock(&self.streams).get(key).cloned() else {
+            return true;
+        };
+        let held = lock(&entry).receiver.held();
+        end.is_none_or(|end| held.is_none_or(|held| held >= end))
     }
 
-    /// Ends a stream for good; what it held is forgotten but for its epoch.
-    pub(super) fn end(&self, key: &StreamKey) {
+    /// Ends a stream for good, unless it has come back since in a newer epoch than that of `end`.
+    pub(super) fn end(&self, key: &StreamKey, end: Option<Position>) {
+        let Some(entry) = lock(&self.streams).get(key).cloned() else {
+            return;
+        };
+        let mut entry = lock(&entry);
+        let Some(held) = entry.receiver.held() else { return };
+        if end.is_some_and(|end| held.epoch > end.epoch) {
+            return;
+        }
+        let ended = Some((held.epoch, self.clock.now().mono_ms));
+        *entry = Entry {
+            ended,
+            ..Entry::default()
+        };
+        drop(entry);
         self.hub.remove(key);
     }
 
@@ -137,13 +147,17 @@ impl Intake {
     pub(super) fn end_all(&self) {
         let keys: Vec<_> = lock(&self.streams).keys().cloned().collect();
         for key in keys {
-            self.end(&key);
+            self.end(&key, None);
         }
     }
 
     /// Whether a group that a link is about to bring is wanted.
     pub(super) fn handle_group(&self, entry: &Mutex<Entry>, header: &GroupHeader) -> Result<(), Untaken> {
-        match lock(entry).receiver.handle_group(header) {
+        let entry = lock(entry);
+        if entry.ended.is_some_and(|(epoch, _)| header.head.epoch <= epoch) {
+            return Err(Untaken::Stale);
+        }
+        match entry.receiver.handle_group(header) {
             Ok(Verdict::Take) => {
                 self.counts
                     .resumes
@@ -169,6 +183,9 @@ impl Intake {
         tag: &Tag,
     ) -> Result<(), Untaken> {
         let mut entry = lock(entry);
+        if entry.ended.is_some_and(|(epoch, _)| header.head.epoch <= epoch) {
+            return Err(Untaken::Stale);
+        }
         let before = entry.receiver.held();
         match entry.receiver.handle_tag(header, index)? {
             TagVerdict::Held => {
@@ -177,26 +194,30 @@ impl Intake {
             }
             TagVerdict::Append { begin, skipped } => {
                 self.counts.skips.fetch_add(u64::from(skipped), Ordering::Relaxed);
-                let appended = self.append(&entry.stream, header, headers, begin, tag);
+                let appended = self.append(&mut entry, header, headers, begin, tag);
                 if appended.is_err() {
                     entry.receiver.undo(before);
                 }
-                Ok(appended?)
+                appended
             }
         }
     }
 
     fn append(
         &self,
-        stream: &Stream,
+        entry: &mut Entry,
         header: &GroupHeader,
         headers: &Headers,
         begin: bool,
         tag: &Tag,
-    ) -> Result<(), AppendError> {
+    ) -> Result<(), Untaken> {
         let now = self.clock.now();
+        let stream = if begin {
+            self.begin(entry, header)?
+        } else {
+            entry.stream.clone().ok_or(AppendError::NoGroup)?
+        };
         if begin {
-            self.begin(stream, header)?;
             stream.put_preface(headers, tag.time, now)?;
         }
         stream.append(tag, now)?;
@@ -207,13 +228,25 @@ impl Intake {
         Ok(())
     }
 
-    fn begin(&self, stream: &Stream, header: &GroupHeader) -> Result<(), AppendError> {
+    /// Begins a group, and the stream itself where it is new here.
+    fn begin(&self, entry: &mut Entry, header: &GroupHeader) -> Result<Arc<Stream>, Untaken> {
         let now = self.clock.now();
+        let stream = match entry.stream.clone().filter(|stream| !stream.ended()) {
+            Some(stream) => stream,
+            None => {
+                let opened = self.hub.open(&header.stream).map_err(|full| {
+                    tracing::warn!(stream = %header.stream, %full, "a stream of the parent's is left out");
+                    Untaken::NoRoom
+                })?;
+                Arc::clone(entry.stream.insert(opened))
+            }
+        };
         stream.begin_group(header.head, now)?;
+        entry.ended = None;
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
         let lag_ms = now.unix_us.saturating_sub(header.head.origin_us) / 1000;
         self.counts.lag_ms.store(lag_ms, Ordering::Relaxed);
-        Ok(())
+        Ok(stream)
     }
 
     /// Holds a group against what its parent says of it.
@@ -226,16 +259,30 @@ impl Intake {
         let mut entry = lock(entry);
         match entry.receiver.handle_seal(header, seal) {
             SealVerdict::Beyond => return Ok(()),
-            SealVerdict::Begin => self.begin(&entry.stream, header)?,
+            SealVerdict::Begin => {
+                self.begin(&mut entry, header)?;
+            }
             SealVerdict::Compare => {}
         }
         let id = header.id();
-        if entry.stream.seal_of(id.epoch, id.number) != Some(*seal) {
+        let ours = entry
+            .stream
+            .as_ref()
+            .and_then(|stream| stream.seal_of(id.epoch, id.number));
+        if ours != Some(*seal) {
             self.counts.hash_mismatches.fetch_add(1, Ordering::Relaxed);
             tracing::error!(stream = %header.stream, epoch = id.epoch, group = id.number,
                 "a group is not what its parent has: its hash differs");
         }
         Ok(())
+    }
+}
+
+impl Entry {
+    /// Whether it ended so long ago that nothing of it is on its way any more.
+    fn is_over(&self, now_ms: u64) -> bool {
+        self.ended
+            .is_some_and(|(_, at)| now_ms.saturating_sub(at) > REMEMBER_ENDED_MS)
     }
 }
 

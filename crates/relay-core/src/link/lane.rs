@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quinn::{ReadError, RecvStream, VarInt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::intake::{Entry, Intake, Untaken};
 use crate::cascade::{Decoder, FrameError, GroupCode, GroupHeader, GroupId, Item};
@@ -53,15 +54,22 @@ pub(super) struct Incoming {
     pub(super) header: GroupHeader,
     pub(super) decoder: Decoder,
     pub(super) stream: RecvStream,
+    /// When its header was read.
+    since: Instant,
 }
 
-/// What went wrong with a group beyond the group itself: the parent breaks the protocol.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LaneError {
-    #[error("{0}")]
-    Frame(#[from] FrameError),
-    #[error("the log takes no more: {0}")]
-    Log(crate::stream::AppendError),
+impl Incoming {
+    /// Whether it has waited for its predecessor for long enough. Whether it can be taken all the same, the receiver knows.
+    fn has_waited(&self) -> bool {
+        self.since.elapsed() >= PREDECESSOR_WAIT
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Reads up to a group's header; `None` if it was reset before, or the link is gone.
@@ -84,6 +92,7 @@ pub(super) async fn read_header(
                 header,
                 decoder,
                 stream,
+                since: Instant::now(),
             }));
         }
     }
@@ -98,7 +107,7 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Takes what comes until the link lets go of the lane.
-    pub(super) async fn run(self, mut arrivals: mpsc::Receiver<Incoming>) -> Result<(), LaneError> {
+    pub(super) async fn run(self, mut arrivals: mpsc::Receiver<Incoming>) -> Result<(), FrameError> {
         let mut waiting: BTreeMap<GroupId, Incoming> = BTreeMap::new();
         let mut done: Option<GroupId> = None;
         loop {
@@ -107,6 +116,7 @@ impl Lane {
                     .header
                     .previous
                     .is_none_or(|previous| done >= Some(previous))
+                    || incoming.has_waited()
             };
             let ready = waiting
                 .first_key_value()
@@ -117,16 +127,14 @@ impl Lane {
                 done = done.max(ready);
                 continue;
             }
-            let arrival = match waiting.first_entry() {
-                None => arrivals.recv().await,
-                Some(mut first) => match tokio::time::timeout(PREDECESSOR_WAIT, arrivals.recv()).await {
-                    Ok(arrival) => arrival,
-                    // Its predecessor never came. Whether it can be taken all the same, the receiver knows.
-                    Err(_) => {
-                        first.get_mut().header.previous = None;
-                        continue;
-                    }
-                },
+            let deadline = waiting
+                .first_key_value()
+                .map(|(_, incoming)| incoming.since + PREDECESSOR_WAIT);
+            let room = waiting.len() < WAITING_GROUPS;
+            let arrival = tokio::select! {
+                biased;
+                () = until(deadline) => continue,
+                arrival = arrivals.recv(), if room => arrival,
             };
             let Some(incoming) = arrival else { return Ok(()) };
             waiting.insert(incoming.header.id(), incoming);
@@ -134,7 +142,7 @@ impl Lane {
     }
 
     /// Takes one group until its end, its reset, or until it is not wanted any more.
-    async fn take(&self, mut incoming: Incoming) -> Result<(), LaneError> {
+    async fn take(&self, mut incoming: Incoming) -> Result<(), FrameError> {
         match self.take_items(&mut incoming).await {
             Ok(()) => Ok(()),
             Err(Stopped::By(code)) => {
@@ -152,6 +160,7 @@ impl Lane {
             header,
             decoder,
             stream,
+            ..
         }: &mut Incoming,
     ) -> Result<(), Stopped> {
         self.intake.handle_group(&self.entry, header)?;
@@ -190,24 +199,22 @@ impl Lane {
 
 enum Stopped {
     By(GroupCode),
-    Error(LaneError),
+    Error(FrameError),
 }
 
 impl From<Untaken> for Stopped {
     fn from(why: Untaken) -> Self {
         match why {
             Untaken::Held => Self::By(GroupCode::Held),
-            Untaken::Stale | Untaken::Gap(_) => Self::By(GroupCode::Stale),
-            Untaken::Log(crate::stream::AppendError::Stale | crate::stream::AppendError::Ended) => {
-                Self::By(GroupCode::Stale)
-            }
-            Untaken::Log(error) => Self::Error(LaneError::Log(error)),
+            Untaken::NoRoom => Self::By(GroupCode::NoRoom),
+            // Also when memory is out for one stream: the others of the link go on.
+            Untaken::Stale | Untaken::Gap(_) | Untaken::Log(_) => Self::By(GroupCode::Stale),
         }
     }
 }
 
 impl From<FrameError> for Stopped {
     fn from(error: FrameError) -> Self {
-        Self::Error(error.into())
+        Self::Error(error)
     }
 }

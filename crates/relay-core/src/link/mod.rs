@@ -25,3 +25,6 @@ mod sending;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,10 @@ const GREETING: Duration = Duration::from_secs(5);
 /// How often a child hears from us at least, so that two seconds of silence mean something.
 const PING: Duration = Duration::from_millis(500);
 
+/// A stream that a child holds and this node lacks is given so long to come back, as after a restart of either; then
+/// the child is told that it has ended. Longer than an origin's grace window.
+const UNCLAIMED: Duration = Duration::from_secs(20);
+
 /// What a parent does with what children say: passes it to the pool's brain, or to nobody.
 pub trait ParentDesk: Send + Sync + 'static {
     /// A child holds streams up to these epochs and times: they must not fall below.
@@ -359,6 +363,8 @@ impl Session<'_> {
         let mut changes = inner.hub.changes();
         let mut tasks = JoinSet::new();
         let mut sending: HashMap<StreamKey, Arc<Stream>> = HashMap::new();
+        let unclaimed = tokio::time::sleep(UNCLAIMED);
+        tokio::pin!(unclaimed);
         loop {
             changes.borrow_and_update();
             for stream in inner.hub.list() {
@@ -388,13 +394,20 @@ impl Session<'_> {
                 changed = changes.changed() => if changed.is_err() {
                     return ControlEnd::Lost("this node is going away".to_owned());
                 },
+                () = &mut unclaimed, if !held.is_empty() => for (stream, position) in held.drain() {
+                    let (reason, end) = ("it ended while the child was away".to_owned(), Some(position));
+                    self.outbox.say(Message::StreamDown(StreamDown { stream, reason, end })).await;
+                },
                 Some(done) = tasks.join_next() => {
                     let Ok((stream, sent)) = done else { continue };
                     let key = stream.key().clone();
-                    if sending.get(&key).is_some_and(|known| Arc::ptr_eq(known, &stream)) && sent != Sent::Refused {
+                    let newest = sending.get(&key).is_some_and(|known| Arc::ptr_eq(known, &stream));
+                    if newest && sent != Sent::Refused {
                         sending.remove(&key);
                     }
                     match sent {
+                        // It is back already: for the child it goes on, in a new epoch.
+                        Sent::Ended(_) if !newest => {}
                         Sent::Ended(end) => {
                             let reason = "the stream has ended".to_owned();
                             self.outbox.say(Message::StreamDown(StreamDown { stream: key, reason, end })).await;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quinn::RecvStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -14,7 +13,7 @@ use super::control::{ControlEnd, Inbox, Outbox, close};
 use super::lane::{Heard, Incoming, Lane, WAITING_GROUPS, read_header};
 use super::refusal::Refusal;
 use crate::cascade::message::{Hello, PROTOCOL, StreamDown, Welcome};
-use crate::cascade::{GroupCode, LinkCode, Message};
+use crate::cascade::{FrameError, LinkCode, Message};
 use crate::stream::StreamKey;
 
 /// How long a parent may take to welcome: a round trip and a lost packet or two.
@@ -77,7 +76,10 @@ impl Receiving {
         let opened = self.dialled.connection.open_bi().await;
         let (send, receive) = opened.map_err(|error| self.why_closed(&error))?;
         let outbox = Outbox::start(send);
-        let (positions, floors) = inner.intake.held();
+        let (mut positions, floors) = inner.intake.held();
+        if !inner.config.role.has_media() {
+            positions.clear();
+        }
         let mut hello = Hello {
             protocol: PROTOCOL,
             instance: inner.instance.clone(),
@@ -160,14 +162,10 @@ impl Receiving {
 
     async fn hear(&self, mut inbox: Inbox, outbox: &Outbox) -> LinkEnd {
         let inner = &self.child.0;
-        let mut ending = JoinSet::new();
         loop {
-            let message = tokio::select! {
-                message = self.next(&mut inbox) => match message {
-                    Ok(message) => message,
-                    Err(end) => return end,
-                },
-                Some(_) = ending.join_next() => continue,
+            let message = match self.next(&mut inbox).await {
+                Ok(message) => message,
+                Err(end) => return end,
             };
             match message {
                 Message::Ping { nonce } => outbox.mention(Message::Pong { nonce }),
@@ -179,7 +177,8 @@ impl Receiving {
                 }
                 Message::StreamDown(down) => {
                     let child = self.child.clone();
-                    ending.spawn(async move { end_stream(&child, down).await });
+                    // On its own, since the link may end first; it is over within seconds.
+                    tokio::spawn(async move { end_stream(&child, down).await });
                 }
                 Message::Known { instance, member } => inner.asks.answer(&instance, member),
                 Message::Bye { reason } => {
@@ -240,17 +239,10 @@ impl Receiving {
         &self,
         incoming: Incoming,
         lanes: &mut HashMap<StreamKey, mpsc::Sender<Incoming>>,
-        tasks: &mut JoinSet<Result<(), super::lane::LaneError>>,
+        tasks: &mut JoinSet<Result<(), FrameError>>,
     ) {
         let key = incoming.header.stream.clone();
-        // Looked up for each group: a stream that ended and came back has a log of its own.
-        let entry = match self.child.0.intake.entry(&key) {
-            Ok(entry) => entry,
-            Err(full) => {
-                tracing::warn!(stream = %key, %full, "a stream of the parent's is left out");
-                return refuse(incoming.stream);
-            }
-        };
+        let entry = self.child.0.intake.entry(&key);
         let lane = lanes.entry(key).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(WAITING_GROUPS);
             let lane = Lane {
@@ -266,11 +258,6 @@ impl Receiving {
     }
 }
 
-fn refuse(mut stream: RecvStream) {
-    // Ended already is as good.
-    let _ = stream.stop(GroupCode::NoRoom.number().into());
-}
-
 /// Ends a stream once all of it is there: the message overtakes the last groups.
 async fn end_stream(child: &Child, down: StreamDown) {
     let intake = &child.0.intake;
@@ -283,5 +270,5 @@ async fn end_stream(child: &Child, down: StreamDown) {
         tracing::warn!(stream = %down.stream, "the end of a stream did not arrive whole");
     }
     tracing::info!(stream = %down.stream, reason = down.reason, "the stream has ended");
-    intake.end(&down.stream);
+    intake.end(&down.stream, down.end);
 }

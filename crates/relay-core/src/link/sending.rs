@@ -63,7 +63,8 @@ pub(super) struct Sending {
 /// A group being written.
 struct Open {
     stream: SendStream,
-    began_ms: u64,
+    /// When the oldest tag was appended that QUIC has not taken yet; of a finished group, when it was closed.
+    oldest_ms: u64,
 }
 
 /// Where a group's writing ended.
@@ -191,7 +192,11 @@ impl Sending {
         let Ok(stream) = self.connection.open_uni().await else {
             return Group::Lost;
         };
-        let mut open = Open { stream, began_ms };
+        self.give_up_late(unacknowledged);
+        let mut open = Open {
+            stream,
+            oldest_ms: self.clock.now().mono_ms,
+        };
         // The oldest group goes first, over all streams of the link. Refused only by a stream that is closed.
         let _ = open.stream.set_priority(self.priority(began_ms));
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
@@ -216,6 +221,12 @@ impl Sending {
             changes.borrow_and_update();
             match self.stream.read(at, READ_BYTES) {
                 Read::Tags(tags) => {
+                    let oldest_ms = tags.first().map_or(began_ms, |tag| tag.appended_ms);
+                    self.give_up_late(unacknowledged);
+                    if self.is_late(oldest_ms, id) {
+                        return self.cut_off(&mut open, GroupCode::Late);
+                    }
+                    open.oldest_ms = oldest_ms;
                     at.tags += u32::try_from(tags.len()).unwrap_or(u32::MAX);
                     let bytes: usize = tags.iter().map(|tag| tag.payload.len()).sum();
                     self.counts.tags.fetch_add(tags.len() as u64, Ordering::Relaxed);
@@ -237,6 +248,7 @@ impl Sending {
                     }
                     // Fails only if the child stopped the stream, which it does when it has the group.
                     let _ = open.stream.finish();
+                    open.oldest_ms = self.clock.now().mono_ms;
                     unacknowledged.push_back(open);
                     if unacknowledged.len() > MAX_UNACKNOWLEDGED {
                         unacknowledged.pop_front();
@@ -276,7 +288,7 @@ impl Sending {
                 Ok(Err(_)) => return Wrote::Lost,
                 Err(_) => {
                     self.give_up_late(unacknowledged);
-                    if self.is_late(open.began_ms, id) {
+                    if self.is_late(open.oldest_ms, id) {
                         return Wrote::Late;
                     }
                 }
@@ -284,9 +296,14 @@ impl Sending {
         }
     }
 
-    /// Older than `max_lag`, with a newer start point in the log.
-    fn is_late(&self, began_ms: u64, id: GroupId) -> bool {
-        let age = self.clock.now().mono_ms.saturating_sub(began_ms);
+    /// Whether what was appended then is older than `max_lag`, with a newer start point in the log. It is not late for a child
+    /// that was not there: one that resumes gets all that is held.
+    fn is_late(&self, appended_ms: u64, id: GroupId) -> bool {
+        let age = self
+            .clock
+            .now()
+            .mono_ms
+            .saturating_sub(appended_ms.max(self.link_began_ms));
         age > self.max_lag_ms
             && self
                 .stream
@@ -299,7 +316,7 @@ impl Sending {
         let now = self.clock.now().mono_ms;
         while unacknowledged
             .front()
-            .is_some_and(|open| now.saturating_sub(open.began_ms) > self.max_lag_ms)
+            .is_some_and(|open| now.saturating_sub(open.oldest_ms) > self.max_lag_ms)
         {
             if let Some(mut open) = unacknowledged.pop_front()
                 && open

@@ -1,7 +1,7 @@
 //! TCP listeners with the options that make a viewer cheap, and the accept that survives a lack of descriptors.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,37 +141,55 @@ impl Listener {
 }
 
 fn bind(config: &ListenConfig) -> io::Result<TcpListener> {
-    let any_v6 = config.address.is_ipv6() && config.address.ip().is_unspecified();
-    let socket = match Socket::new(
-        Domain::for_address(config.address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    ) {
-        // A machine without IPv6 still listens everywhere it can.
-        Err(_) if any_v6 => {
-            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), config.address.port());
-            return bind(&ListenConfig {
-                address,
-                ..config.clone()
-            });
+    open(config.address, |socket| {
+        socket.set_send_buffer_size(config.send_buffer)?;
+        let congestion = config.congestion.as_deref().unwrap_or_default();
+        if !congestion.is_empty()
+            && let Err(error) = socket.set_tcp_congestion(congestion.as_bytes())
+        {
+            tracing::warn!(congestion, %error, "the kernel lacks this congestion control and uses its own default");
         }
-        other => other?,
-    };
-    if any_v6 {
+        Ok(())
+    })
+}
+
+/// Listens on `address` with a socket that `prepare` has seen before. `[::]` takes IPv4 too, and becomes `0.0.0.0` on a
+/// machine without IPv6, which still listens everywhere it can.
+pub(crate) fn open(
+    address: SocketAddr,
+    prepare: impl Fn(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    match open_one(address, &prepare) {
+        Err(error) if is_any_v6(address) && lacks_ipv6(&error) => {
+            open_one((Ipv4Addr::UNSPECIFIED, address.port()).into(), &prepare)
+        }
+        other => other,
+    }
+}
+
+fn open_one(address: SocketAddr, prepare: &impl Fn(&Socket) -> io::Result<()>) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if is_any_v6(address) {
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.set_send_buffer_size(config.send_buffer)?;
-    let congestion = config.congestion.as_deref().unwrap_or_default();
-    if !congestion.is_empty()
-        && let Err(error) = socket.set_tcp_congestion(congestion.as_bytes())
-    {
-        tracing::warn!(congestion, %error, "the kernel lacks this congestion control and uses its own default");
-    }
-    socket.bind(&config.address.into())?;
+    prepare(&socket)?;
+    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+fn is_any_v6(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().is_unspecified()
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+    )
 }
 
 /// Options that a socket does not inherit. One that is gone already fails soon enough by itself.
@@ -201,4 +219,34 @@ fn is_exhaustion(error: &io::Error) -> bool {
                 | rustix::io::Errno::NOMEM
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everywhere_means_both_families() {
+        let listener = open("[::]:0".parse().unwrap(), |_| Ok(())).unwrap();
+        let bound = listener.local_addr().unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, bound.port()))
+            .await
+            .unwrap();
+        if bound.is_ipv6() {
+            TcpStream::connect(("::1", bound.port())).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn without_ipv6_everywhere_is_ipv4() {
+        // Refusing a socket of the family is what such a kernel does.
+        let refuse_v6 = |socket: &Socket| match socket.domain()? {
+            Domain::IPV6 => Err(io::Error::from(rustix::io::Errno::AFNOSUPPORT)),
+            _ => Ok(()),
+        };
+        let listener = open("[::]:0".parse().unwrap(), refuse_v6).unwrap();
+        assert!(listener.local_addr().unwrap().is_ipv4());
+        let one = open("[::1]:0".parse().unwrap(), refuse_v6).unwrap_err();
+        assert!(lacks_ipv6(&one), "one address is not another: {one}");
+    }
 }

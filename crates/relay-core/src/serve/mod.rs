@@ -5,7 +5,7 @@
 
 mod http;
 pub mod ingest;
-mod listen;
+pub(crate) mod listen;
 mod metrics;
 mod pages;
 mod play;

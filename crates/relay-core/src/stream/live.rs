@@ -241,6 +241,7 @@ impl Stream {
             _ => u64::MAX,
         };
         log.trim_to(keep, u64::MAX);
+        log.trim_sides_to(keep);
         let after = log.bytes();
         self.log_bytes.store(after, Ordering::Relaxed);
         before - after
@@ -364,8 +365,7 @@ impl Stream {
             (Some(side), _) => &side.store,
             (None, _) => return false,
         };
-        view.sync(store, &log.starts, log.ended);
-        true
+        view.sync(store, &log.starts, log.ended)
     }
 
     /// The count of viewers of a flavour, kept by the fan-out.

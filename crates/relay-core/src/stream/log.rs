@@ -32,6 +32,8 @@ pub(super) struct Log {
     pub(super) ended: bool,
     pub(super) totals: Totals,
     pub(super) scratch: Vec<u8>,
+    /// Stores made so far: a flavour that was lost and made again is another store.
+    pub(super) stores: u64,
 }
 
 /// What the log's own flavour knows of each record beyond its place: enough to give the tag back.
@@ -63,7 +65,7 @@ pub(super) struct Totals {
 impl Log {
     pub(super) fn new() -> Self {
         Self {
-            main: Store::new(0),
+            main: Store::new(0, 0),
             tags: VecDeque::new(),
             side: Default::default(),
             groups: VecDeque::new(),
@@ -72,6 +74,7 @@ impl Log {
             ended: false,
             totals: Totals::default(),
             scratch: Vec::new(),
+            stores: 0,
         }
     }
 
@@ -216,7 +219,8 @@ impl Log {
                 .starts
                 .back()
                 .map_or_else(|| self.main.next(), |start| start.sequence);
-            let mut store = Store::new(first);
+            self.stores += 1;
+            let mut store = Store::new(first, self.stores);
             for sequence in first..self.main.next() {
                 let Some(tag) = self.tag(sequence) else { continue };
                 self.scratch.clear();
@@ -241,7 +245,8 @@ impl Log {
     }
 
     pub(super) fn trim(&mut self, window_ms: u64, now: Now) {
-        let keep = self.starts.back().map_or(0, |start| start.sequence);
+        // Without a start point the window alone decides.
+        let keep = self.starts.back().map_or(u64::MAX, |start| start.sequence);
         self.trim_to(keep, now.mono_ms.saturating_sub(window_ms));
         for slot in &mut self.side {
             let Some(side) = slot else { continue };
@@ -254,6 +259,13 @@ impl Log {
             if now.mono_ms.saturating_sub(since) >= SIDE_LINGER_MS {
                 *slot = None;
             }
+        }
+    }
+
+    /// The same for the flavours that were made for somebody.
+    pub(super) fn trim_sides_to(&mut self, keep: u64) {
+        for side in self.side.iter_mut().flatten() {
+            side.store.trim(keep, u64::MAX);
         }
     }
 

@@ -24,12 +24,14 @@ pub(super) struct Store {
     records: VecDeque<Record>,
     first: u64,
     end: u64,
+    id: u64,
 }
 
 impl Store {
-    /// An empty store whose first record will have the sequence number `first`.
-    pub(super) fn new(first: u64) -> Self {
+    /// An empty store whose first record will have the sequence number `first`; `id` tells it from the stream's others.
+    pub(super) fn new(first: u64, id: u64) -> Self {
         Self {
+            id,
             segments: VecDeque::new(),
             records: VecDeque::new(),
             first,
@@ -62,6 +64,11 @@ impl Store {
         });
         self.end += bytes.len() as u64;
         Ok(())
+    }
+
+    /// What tells it from the stream's other stores.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// The sequence number of the oldest record held.
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn records_lie_back_to_back_and_never_span_segments() {
-        let mut store = Store::new(5);
+        let mut store = Store::new(5, 0);
         for n in 0..5u8 {
             store
                 .append(&vec![n; SEGMENT_BYTES / 2 + 1], 100 + u64::from(n))
@@ -161,7 +168,7 @@ mod tests {
 
     #[test]
     fn trims_whole_segments_that_are_old_and_before_the_start_point() {
-        let mut store = Store::new(0);
+        let mut store = Store::new(0, 0);
         for n in 0..6 {
             store.append(&vec![0; SEGMENT_BYTES / 2], 1000 * n).unwrap();
         }
@@ -181,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_record_larger_than_a_segment_gets_one_of_its_own_size() {
-        let mut store = Store::new(0);
+        let mut store = Store::new(0, 0);
         store.append(b"small", 0).unwrap();
         store.append(&vec![7; 3 * SEGMENT_BYTES], 0).unwrap();
         store.append(b"after", 0).unwrap();

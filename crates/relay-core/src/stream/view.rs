@@ -31,6 +31,8 @@ pub struct View {
     end: u64,
     starts: VecDeque<ViewStart>,
     ended: bool,
+    /// The store that it is a view of.
+    store: Option<u64>,
 }
 
 /// A start point with its place in this flavour.
@@ -43,11 +45,15 @@ pub struct ViewStart {
 }
 
 impl View {
-    /// Takes over what is new in `store`, and lets go of what it let go.
-    pub(super) fn sync(&mut self, store: &Store, starts: &VecDeque<Start>, ended: bool) {
+    /// Takes over what is new in `store`, and lets go of what it let go. False if this is a view of another store: one that was
+    /// lost, whose cursors mean nothing here.
+    pub(super) fn sync(&mut self, store: &Store, starts: &VecDeque<Start>, ended: bool) -> bool {
+        if *self.store.get_or_insert_with(|| store.id()) != store.id() {
+            return false;
+        }
         self.ended = ended;
         if self.first == store.first() && self.end == store.end() && self.starts.len() == starts.len() {
-            return;
+            return true;
         }
         while self.first < store.first() && self.records.pop_front().is_some() {
             self.first += 1;
@@ -60,6 +66,7 @@ impl View {
         self.end = store.end();
         self.sync_segments(store);
         self.sync_starts(store, starts);
+        true
     }
 
     fn sync_segments(&mut self, store: &Store) {

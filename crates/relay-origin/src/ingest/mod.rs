@@ -5,6 +5,7 @@
 //! - [`mod@file`]: clips that the origin plays itself.
 //! - `keeper`: the streams' epochs, kept durably.
 //! - `counters`: what is counted.
+//! - [`metrics`]: how it is told.
 //!
 //! All of them come in through [`Publishing::open`], and feed the same state machine
 //! ([`relay_core::stream::publisher`]).
@@ -14,6 +15,7 @@ mod counters;
 mod keeper;
 
 pub mod file;
+pub mod metrics;
 pub mod rtmp;
 
 #[cfg(test)]

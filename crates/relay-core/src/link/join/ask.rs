@@ -228,7 +228,7 @@ impl Asker {
         let swapped = member.credentials.renew(&self.key, answer.chain);
         swapped.map_err(|_| bad("the certificate is not for this edge"))?;
         Ok(Joined {
-            addresses: or_before(answer.addresses, &member.addresses),
+            // As at the join: those that are known to lead there.
             life,
             origin_unix_ms: answer.unix_ms,
             ..member.clone()
@@ -320,10 +320,6 @@ fn life_of(answer: &Answer) -> Option<Duration> {
     LIFE_S
         .contains(&answer.life_s)
         .then(|| Duration::from_secs(answer.life_s))
-}
-
-fn or_before(new: Vec<Address>, before: &[Address]) -> Vec<Address> {
-    if new.is_empty() { before.to_vec() } else { new }
 }
 
 /// Each address's part of [`DIAL_TIME`].
