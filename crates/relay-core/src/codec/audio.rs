@@ -1,15 +1,14 @@
 //! Audio bodies.
 
-use super::{Codec, TagInfo, skip_modifiers};
+use super::enhanced::{self, SEQUENCE_END, SEQUENCE_START};
+use super::{Codec, TagInfo};
 
 /// Sound formats, in the upper bits of the first byte.
 const MP3: u8 = 2;
 const ENHANCED: u8 = 9;
 const AAC: u8 = 10;
 
-/// Packet types of enhanced bodies.
-const SEQUENCE_START: u8 = 0;
-const SEQUENCE_END: u8 = 2;
+/// Packet type of an enhanced body with several tracks.
 const MULTITRACK: u8 = 5;
 
 pub(super) fn classify(payload: &[u8]) -> TagInfo {
@@ -17,7 +16,7 @@ pub(super) fn classify(payload: &[u8]) -> TagInfo {
         return TagInfo::default();
     };
     match first >> 4 {
-        ENHANCED => enhanced(first & 0x0F, rest).unwrap_or_default(),
+        ENHANCED => by_four_cc(first & 0x0F, rest).unwrap_or_default(),
         AAC => TagInfo {
             sequence_header: rest.first() == Some(&0),
             codec: Some(Codec::AAC),
@@ -31,22 +30,13 @@ pub(super) fn classify(payload: &[u8]) -> TagInfo {
     }
 }
 
-fn enhanced(packet: u8, rest: &[u8]) -> Option<TagInfo> {
-    let (packet, rest) = skip_modifiers(packet, rest)?;
-    let (packet, fourcc) = match packet {
-        MULTITRACK => {
-            let (kind, rest) = rest.split_first()?;
-            (
-                kind & 0x0F,
-                (kind >> 4 != 2).then(|| rest.first_chunk::<4>()).flatten(),
-            )
-        }
-        packet => (packet, rest.first_chunk::<4>()),
-    };
+fn by_four_cc(packet: u8, rest: &[u8]) -> Option<TagInfo> {
+    let (packet, rest) = enhanced::skip_modifiers(packet, rest)?;
+    let head = enhanced::parse(packet, MULTITRACK, rest)?;
     Some(TagInfo {
-        sequence_header: packet == SEQUENCE_START,
-        end_of_sequence: packet == SEQUENCE_END,
-        codec: fourcc.map(|fourcc| Codec(*fourcc)),
+        sequence_header: head.packet == SEQUENCE_START && head.main.is_some(),
+        end_of_sequence: head.packet == SEQUENCE_END && head.main.is_some(),
+        codec: Some(head.codec),
         ..TagInfo::default()
     })
 }
@@ -79,7 +69,14 @@ mod tests {
             );
             assert!(classify(&body(0x92)).end_of_sequence);
         }
-        assert!(classify(b"\x95\x10Opus\0data").sequence_header, "many tracks");
+        assert!(
+            classify(b"\x95\x10Opus\0\0\0\x04data").sequence_header,
+            "many tracks"
+        );
+        assert!(
+            !classify(b"\x95\x00Opus\x01data").sequence_header,
+            "not the main track's"
+        );
         assert_eq!(
             classify(b"\x97\x02\0\0\x05\x01Opus").codec,
             Some(Codec(*b"Opus")),

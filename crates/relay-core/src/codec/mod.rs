@@ -4,6 +4,7 @@
 //! Legacy bodies as in the FLV specification, annex E.4; enhanced ones as in Enhanced RTMP v2.
 
 mod audio;
+mod enhanced;
 mod video;
 
 use crate::flv::TagKind;
@@ -39,6 +40,9 @@ pub struct TagInfo {
 }
 
 /// Classifies a tag by its first bytes; any bytes at all give an answer.
+///
+/// Of a message with several tracks the main one (id 0) counts. A key frame of another is no place to start, and a
+/// configuration of another must not take the place of the main one's, which every joiner needs.
 pub fn classify(kind: TagKind, payload: &[u8]) -> TagInfo {
     match kind {
         TagKind::Video => video::classify(payload),
@@ -55,31 +59,6 @@ fn is_metadata(payload: &[u8]) -> bool {
     payload.starts_with(b"\x02\x00\x0aonMetaData")
 }
 
-/// Enhanced RTMP's packet type that carries modifiers before the real one.
-const MOD_EX: u8 = 7;
-
-/// Modifiers that one body may carry: the specification has one so far, and a loop must end.
-const MAX_MODIFIERS: usize = 8;
-
-/// Reads past the modifiers of an enhanced body: gives the real packet type and what follows it. A size byte of 255 is
-/// followed by a size of 16 bits; sizes are written less one.
-fn skip_modifiers(mut packet: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
-    for _ in 0..MAX_MODIFIERS {
-        if packet != MOD_EX {
-            return Some((packet, rest));
-        }
-        let (size, after) = match rest {
-            [255, high, low, after @ ..] => (usize::from(u16::from_be_bytes([*high, *low])) + 1, after),
-            [size, after @ ..] => (usize::from(*size) + 1, after),
-            [] => return None,
-        };
-        let (next, after) = after.get(size..)?.split_first()?;
-        packet = next & 0x0F;
-        rest = after;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -94,17 +73,6 @@ mod tests {
         assert_eq!(classify(TagKind::Script, b""), TagInfo::default());
     }
 
-    #[test]
-    fn modifiers_are_read_past() {
-        assert_eq!(skip_modifiers(7, &[2, 9, 9, 9, 0x01, b'h']), Some((1, &b"h"[..])));
-        assert_eq!(
-            skip_modifiers(7, &[255, 0, 0, 9, 0x00, b'h']),
-            Some((0, &b"h"[..]))
-        );
-        assert_eq!(skip_modifiers(7, &[200, 1]), None, "cut short");
-        assert_eq!(skip_modifiers(7, &[0, 0, 7].repeat(20)), None, "without end");
-    }
-
     proptest! {
         #[test]
         fn any_bytes_give_an_answer(kind in 0..3usize, payload: Vec<u8>) {
@@ -112,6 +80,19 @@ mod tests {
             let info = classify(kind, &payload);
             prop_assert!(!(info.keyframe && info.sequence_header), "a configuration is no frame");
             prop_assert!(!info.keyframe || kind == TagKind::Video);
+        }
+
+        /// As above, but nearly always among modifiers and tracks.
+        #[test]
+        fn any_enhanced_bytes_give_an_answer(
+            first in 0x95u8..0x98,
+            payload in prop::collection::vec(prop_oneof![0..8u8, 0x10..0x28u8, any::<u8>()], 0..300),
+        ) {
+            let body = [&[first], &payload[..]].concat();
+            for kind in [TagKind::Audio, TagKind::Video] {
+                let info = classify(kind, &body);
+                prop_assert!(!(info.keyframe && info.sequence_header));
+            }
         }
     }
 }

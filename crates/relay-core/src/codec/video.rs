@@ -1,15 +1,13 @@
 //! Video bodies.
 
-use super::{Codec, TagInfo, skip_modifiers};
+use super::enhanced::{self, CODED_FRAMES, SEQUENCE_END, SEQUENCE_START};
+use super::{Codec, TagInfo};
 
 /// Frame types, in the upper bits of the first byte.
 const KEYFRAME: u8 = 1;
 const COMMAND: u8 = 5;
 
-/// Packet types of enhanced bodies.
-const SEQUENCE_START: u8 = 0;
-const CODED_FRAMES: u8 = 1;
-const SEQUENCE_END: u8 = 2;
+/// Packet types of enhanced bodies that only video has.
 const CODED_FRAMES_X: u8 = 3;
 const METADATA: u8 = 4;
 const MPEG2TS_SEQUENCE_START: u8 = 5;
@@ -21,7 +19,7 @@ pub(super) fn classify(payload: &[u8]) -> TagInfo {
     };
     let frame_type = first >> 4 & 0x07;
     if first & 0x80 != 0 {
-        return enhanced(frame_type, first & 0x0F, rest).unwrap_or_default();
+        return by_four_cc(frame_type, first & 0x0F, rest).unwrap_or_default();
     }
     legacy(frame_type, first & 0x0F, rest)
 }
@@ -50,28 +48,22 @@ fn legacy(frame_type: u8, codec: u8, rest: &[u8]) -> TagInfo {
 }
 
 /// A packet type and a FourCC, with modifiers and several tracks as the sender likes.
-fn enhanced(frame_type: u8, packet: u8, rest: &[u8]) -> Option<TagInfo> {
-    let (packet, rest) = skip_modifiers(packet, rest)?;
+fn by_four_cc(frame_type: u8, packet: u8, rest: &[u8]) -> Option<TagInfo> {
+    let (packet, rest) = enhanced::skip_modifiers(packet, rest)?;
     if frame_type == COMMAND && packet != METADATA {
         // A command to the player's buffer: one byte, no codec.
-        return Some(TagInfo::default());
+        return None;
     }
-    let (packet, fourcc) = match packet {
-        MULTITRACK => {
-            // Kind of multitrack and the real packet type share a byte; with many codecs the FourCC stands per track.
-            let (kind, rest) = rest.split_first()?;
-            (
-                kind & 0x0F,
-                (kind >> 4 != 2).then(|| rest.first_chunk::<4>()).flatten(),
-            )
-        }
-        packet => (packet, rest.first_chunk::<4>()),
-    };
+    let head = enhanced::parse(packet, MULTITRACK, rest)?;
+    let main = head.main.is_some();
+    let coded =
+        matches!(head.packet, CODED_FRAMES | CODED_FRAMES_X) && head.main.is_some_and(|b| !b.is_empty());
+    let config = matches!(head.packet, SEQUENCE_START | MPEG2TS_SEQUENCE_START);
     Some(TagInfo {
-        keyframe: frame_type == KEYFRAME && matches!(packet, CODED_FRAMES | CODED_FRAMES_X),
-        sequence_header: matches!(packet, SEQUENCE_START | MPEG2TS_SEQUENCE_START),
-        end_of_sequence: packet == SEQUENCE_END,
-        codec: fourcc.map(|fourcc| Codec(*fourcc)),
+        keyframe: frame_type == KEYFRAME && coded,
+        sequence_header: config && main,
+        end_of_sequence: head.packet == SEQUENCE_END && main,
+        codec: Some(head.codec),
         ..TagInfo::default()
     })
 }
@@ -151,17 +143,29 @@ mod tests {
             "one codec, coded frames"
         );
         assert_eq!(
-            classify(b"\x96\x10hvc1\0data"),
+            classify(b"\x96\x10hvc1\0\0\0\x04data"),
             header(b"hvc1"),
             "many tracks, sequence start"
         );
         assert_eq!(
-            classify(b"\x96\x21\0"),
-            TagInfo {
-                keyframe: true,
-                ..TagInfo::default()
-            },
-            "many codecs"
+            classify(b"\x96\x21av01\x01\0\0\x01ahvc1\0\0\0\x01b"),
+            key(b"hvc1"),
+            "many codecs: the main track's"
+        );
+        assert_eq!(
+            classify(b"\x96\x00hvc1\x01conf"),
+            frame(b"hvc1"),
+            "the configuration of another track"
+        );
+        assert_eq!(
+            classify(b"\x96\x01hvc1\x01data"),
+            frame(b"hvc1"),
+            "a key frame of another track"
+        );
+        assert_eq!(
+            classify(b"\x91hvc1"),
+            frame(b"hvc1"),
+            "R29: nothing in it to start with"
         );
         assert_eq!(
             classify(b"\x97\x02\0\0\x05\x01av01x"),

@@ -11,6 +11,9 @@ pub const MAX_CLIP_BYTES: usize = 256 << 20;
 /// Bytes pushed into the reader at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// By how much a track's times may be off from its samples and still be mere rounding: a millisecond at either end.
+const ROUNDING_MS: u64 = 2;
+
 /// Samples in a frame of AAC.
 const AAC_FRAME_SAMPLES: u64 = 1024;
 
@@ -86,13 +89,15 @@ fn video_duration(tags: &[RawTag]) -> Option<u64> {
     span(frame_times(tags, TagKind::Video))
 }
 
-/// By the number of samples where the codec tells it, which is exact; else by the times, as for video.
+/// By the number of samples where the codec tells it and the times agree, which is exact; else by the times, as for
+/// video: a recording may have holes.
 fn audio_duration(tags: &[RawTag]) -> Option<u64> {
+    let by_times = span(frame_times(tags, TagKind::Audio))?;
     let frames = frame_times(tags, TagKind::Audio).count() as u64;
     let by_samples = aac_rate(tags).map(|rate| (frames * AAC_FRAME_SAMPLES * 1000 + rate / 2) / rate);
     by_samples
-        .filter(|_| frames > 0)
-        .or_else(|| span(frame_times(tags, TagKind::Audio)))
+        .filter(|samples| samples.abs_diff(by_times) <= ROUNDING_MS)
+        .or(Some(by_times))
 }
 
 /// The sampling rate in AAC's sequence header: 4 bits behind the 5 of the object type.
@@ -152,6 +157,25 @@ mod tests {
             (TagKind::Video, 67, b"\x27\x01\0\0\0p"),
         ]);
         assert_eq!(Clip::parse(&clip).unwrap().loop_period_ms(), 101);
+    }
+
+    #[test]
+    fn audio_lasts_as_long_as_its_samples_unless_it_has_a_hole() {
+        const HEADER: (TagKind, u64, &[u8]) = (TagKind::Audio, 0, b"\xaf\x00\x11\x90");
+        let frame = |n: u64, late: u64| (TagKind::Audio, n * 64 / 3 + late, b"\xaf\x01x".as_slice());
+        let whole: Vec<_> = (0..100).map(|n| frame(n, 0)).collect();
+        let period = |frames: &[_]| {
+            Clip::parse(&flv(&[&[HEADER], frames].concat()))
+                .unwrap()
+                .loop_period_ms()
+        };
+        assert_eq!(period(&whole), 2133, "100 frames of 1024 samples at 48 kHz");
+        let holed: Vec<_> = (0..100).map(|n| frame(n, n / 50 * 3000)).collect();
+        let last = holed[99].1;
+        assert!(
+            period(&holed) > last,
+            "time would go back from one loop to the next"
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ enum Stage {
     Skip(usize),
     Header,
     Body(TagHeader),
+    /// The field that repeats the size of the tag just given out, which should be this.
+    Size(u32),
     Failed(FlvError),
 }
 
@@ -82,6 +84,7 @@ impl Reader {
             Stage::Failed(error) => Err(error),
             Stage::Header if self.buffer.is_empty() => Ok(()),
             Stage::Skip(_) if self.buffer.is_empty() => Ok(()),
+            Stage::Size(_) => Ok(()),
             Stage::Body(_) => Err(FlvError::Truncated(self.buffer.len() + TAG_HEADER_BYTES)),
             _ => Err(FlvError::Truncated(self.buffer.len())),
         }
@@ -125,6 +128,13 @@ impl Reader {
                     self.buffer.advance(TAG_HEADER_BYTES);
                 }
                 Stage::Body(header) => return Ok(self.take_body(header)),
+                Stage::Size(expected) => {
+                    if self.buffer.len() < PREVIOUS_TAG_SIZE_BYTES {
+                        return Ok(None);
+                    }
+                    self.wrong_sizes += u64::from(self.buffer.get_u32() != expected);
+                    self.stage = Stage::Header;
+                }
                 Stage::Failed(error) => return Err(error),
             }
         }
@@ -141,25 +151,17 @@ impl Reader {
         Err(FlvError::NotFlv(first))
     }
 
+    /// Gives a tag out with its last byte, without waiting for the size field after it.
     fn take_body(&mut self, header: TagHeader) -> Option<RawTag> {
         let length = header.length as usize;
-        // The size after the body is taken with it when it is there; at the end of a live response it may never come.
         if self.buffer.len() < length {
             return None;
         }
-        if self.buffer.len() < length + PREVIOUS_TAG_SIZE_BYTES {
-            return None;
-        }
-        let payload = self.buffer.split_to(length).freeze();
-        let said = self.buffer.get_u32();
-        if said != header.length + TAG_HEADER_BYTES as u32 {
-            self.wrong_sizes += 1;
-        }
-        self.stage = Stage::Header;
+        self.stage = Stage::Size(header.length + TAG_HEADER_BYTES as u32);
         Some(RawTag {
             kind: header.kind,
             time: header.time,
-            payload,
+            payload: self.buffer.split_to(length).freeze(),
         })
     }
 }
@@ -179,4 +181,129 @@ fn parse_file_header(header: &[u8; HEADER_BYTES]) -> Result<((bool, bool), usize
     }
     let skip = offset as usize - HEADER_BYTES + PREVIOUS_TAG_SIZE_BYTES;
     Ok(((flags & 4 != 0, flags & 1 != 0), skip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flv::{Tag, encode_into, file_header};
+    use proptest::prelude::*;
+
+    fn tags() -> Vec<Tag> {
+        [
+            (TagKind::Script, 0, 3),
+            (TagKind::Video, 0, 900),
+            (TagKind::Audio, 0x0100_0001, 1),
+        ]
+        .map(|(kind, time, length)| Tag {
+            kind,
+            time,
+            payload: vec![kind as u8; length].into(),
+        })
+        .to_vec()
+    }
+
+    fn file() -> Vec<u8> {
+        let mut out = file_header(true, true).to_vec();
+        tags().iter().for_each(|tag| encode_into(&mut out, tag));
+        out
+    }
+
+    fn read(reader: &mut Reader, bytes: &[u8]) -> Result<Vec<RawTag>, FlvError> {
+        let mut tags = Vec::new();
+        reader.push(bytes);
+        while let Some(tag) = reader.poll_tag()? {
+            tags.push(tag);
+        }
+        Ok(tags)
+    }
+
+    #[test]
+    fn gives_the_same_tags_at_every_split_point() {
+        let file = file();
+        for cut in 0..=file.len() {
+            let mut reader = Reader::new();
+            let mut got = read(&mut reader, &file[..cut]).unwrap();
+            got.extend(read(&mut reader, &file[cut..]).unwrap());
+            let got: Vec<_> = got
+                .into_iter()
+                .map(|t| (t.kind, u64::from(t.time), t.payload))
+                .collect();
+            let want: Vec<_> = tags().into_iter().map(|t| (t.kind, t.time, t.payload)).collect();
+            assert_eq!(got, want, "cut at {cut}");
+            assert_eq!((reader.tracks(), reader.wrong_sizes()), (Some((true, true)), 0));
+            assert_eq!(reader.finish(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_tag_is_given_out_with_its_last_byte() {
+        let file = file();
+        let mut reader = Reader::new();
+        assert_eq!(read(&mut reader, &file[..file.len() - 4]).unwrap().len(), 3);
+        assert_eq!(reader.finish(), Ok(()));
+    }
+
+    #[test]
+    fn wrong_sizes_are_counted_and_borne() {
+        let mut file = file();
+        let end = file.len();
+        file[end - 4..].fill(0);
+        let mut reader = Reader::new();
+        assert_eq!(read(&mut reader, &file).unwrap().len(), 3);
+        assert_eq!(reader.wrong_sizes(), 1);
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        for (file, error) in [
+            (&b"GET"[..], FlvError::NotFlv(*b"GET")),
+            (b"\x03", FlvError::NotFlv([3, 0, 0])),
+            (b"FLV\x02\x05\0\0\0\x09", FlvError::Version(2)),
+            (b"FLV\x01\x05\0\0\0\x08", FlvError::HeaderLength(8)),
+            (b"FLV\x01\x05\xff\0\0\0", FlvError::HeaderLength(0xFF00_0000)),
+            (
+                b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x07\0\0\x01\0\0\0\0\0\0\0",
+                FlvError::UnknownType(7),
+            ),
+        ] {
+            let mut reader = Reader::new();
+            assert_eq!(read(&mut reader, file), Err(error));
+            assert_eq!(read(&mut reader, &self::file()), Err(error), "an error is final");
+            assert_eq!(reader.finish(), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_longer_file_header_is_skipped() {
+        let mut file = file();
+        file[8] = 12;
+        file.splice(9..9, [1, 2, 3]);
+        assert_eq!(read(&mut Reader::new(), &file).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_end_in_the_middle_is_told_from_a_clean_one() {
+        let file = file();
+        for (length, error) in [
+            (5, FlvError::Truncated(5)),
+            (13 + 14 + 4 + 30, FlvError::Truncated(30)),
+        ] {
+            let mut reader = Reader::new();
+            read(&mut reader, &file[..length]).unwrap();
+            assert_eq!(reader.finish(), Err(error));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), headed in any::<bool>()) {
+            let mut reader = Reader::new();
+            if headed {
+                reader.push(&file_header(true, true));
+            }
+            let _ = read(&mut reader, &bytes);
+            let _ = reader.finish();
+        }
+    }
 }
