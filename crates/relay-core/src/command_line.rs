@@ -8,6 +8,7 @@ use argh::{EarlyExit, FromArgs};
 
 use crate::config::Program;
 use crate::exit::Exit;
+use crate::token::TOKEN_PREFIX;
 
 /// Reads what was typed behind the program's name. Help is printed on standard output, a complaint on standard error.
 ///
@@ -32,7 +33,13 @@ fn read<T: FromArgs>(program: Program, words: impl Iterator<Item = OsString>) ->
         status: Err(()),
     })?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    T::from_args(&[program.name()], &words)
+    T::from_args(&[program.name()], &words).map_err(|mut early| {
+        // A join token in the wrong place is not repeated: a complaint ends up in a journal.
+        for word in words.iter().filter(|word| word.contains(TOKEN_PREFIX)) {
+            early.output = early.output.replace(word, "[hidden]");
+        }
+        early
+    })
 }
 
 /// Prints lines on standard output. A reader that has read enough and is gone, such as `head`, is no failure.
@@ -90,6 +97,15 @@ mod tests {
         ] {
             let (fine, said) = typed(words).unwrap_err();
             assert!(!fine && said.contains(complaint), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_misplaced_token_is_not_repeated() {
+        for word in ["relay-join-1.c2VjcmV0", "--join=relay-join-1.c2VjcmV0"] {
+            let (fine, said) = typed(&[word]).unwrap_err();
+            assert!(!fine && said.contains("[hidden]"), "{said}");
+            assert!(!said.contains("c2VjcmV0"), "{said}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the admin API does on the origin.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use relay_core::stream::StreamKey;
 use relay_core::token::TokenState;
 
 use crate::ingest::Publishing;
+use crate::targets::Targets;
 use crate::tokens::Desk;
 
 /// The longest life of a token: a season of events. One for ever would be a password.
@@ -26,8 +28,8 @@ pub struct AdminDesk {
     pub desk: Arc<Desk>,
     /// The time.
     pub clock: Clock,
-    /// Where this node's metrics are.
-    pub metrics: String,
+    /// Where this node's metrics are, and its edges'.
+    pub targets: Targets,
     /// Whose links tell where theirs are.
     pub children: Parent,
 }
@@ -99,13 +101,15 @@ impl admin::Desk for AdminDesk {
     }
 
     fn metrics_targets(&self) -> Vec<String> {
-        let children = self
-            .children
-            .list()
-            .into_iter()
-            .filter_map(|link| link.report.metrics);
-        let mut targets: Vec<_> = std::iter::once(self.metrics.clone()).chain(children).collect();
-        targets.dedup();
-        targets
+        let children = self.children.list();
+        let reported = children.iter().filter_map(|link| {
+            self.targets
+                .of_child(link.report.metrics.as_deref()?, link.remote)
+        });
+        // An edge has a link or two; each target is told once, in an order that stays.
+        let reported: BTreeSet<_> = reported.filter(|target| target != self.targets.own()).collect();
+        std::iter::once(self.targets.own().to_owned())
+            .chain(reported)
+            .collect()
     }
 }

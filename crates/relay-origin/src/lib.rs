@@ -5,7 +5,8 @@
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`state`]: what outlives the process.
 //! - [`cli`], [`verbs`]: the command line.
-//! - [`desk`]: what the admin API does here; [`greeting`]: what a person needs next.
+//! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
+//!   [`greeting`]: what a person needs next.
 
 pub mod access;
 pub mod cli;
@@ -17,5 +18,6 @@ pub mod ingest;
 pub mod links;
 pub mod origin;
 pub mod state;
+pub mod targets;
 pub mod tokens;
 pub mod verbs;

@@ -26,6 +26,7 @@ use crate::ingest::rtmp::Encoders;
 use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::state::State;
+use crate::targets::Targets;
 use crate::tokens::Desk;
 
 /// An origin with all its ports open.
@@ -110,7 +111,7 @@ impl Origin {
             publishing: Arc::clone(&publishing),
             desk,
             clock,
-            metrics: metrics.address().to_string(),
+            targets: Targets::new(metrics.address(), &reach.host),
             children: links.parent().clone(),
         };
         tracing::info!(

@@ -1,6 +1,7 @@
 //! The parent's side of links: greets children, pushes them every stream, hears their reports.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -73,6 +74,8 @@ pub struct LinkInfo {
     pub child: Instance,
     /// What it wants.
     pub role: LinkRole,
+    /// The address that it dialled from, or was dialled at.
+    pub remote: SocketAddr,
     /// Its newest report.
     pub report: Report,
     /// The path's round trip.
@@ -246,6 +249,7 @@ impl Parent {
             LinkInfo {
                 child: link.child.clone(),
                 role: link.role,
+                remote: link.connection.remote_address(),
                 report: link.report.clone(),
                 rtt: path.rtt,
                 lost_packets: path.lost_packets,
