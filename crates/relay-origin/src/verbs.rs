@@ -8,6 +8,7 @@ use relay_core::admin::{AdminClient, ClientError, StreamRow, TokenRequest, Token
 use relay_core::config::{Config, ConfigError, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::stream::StreamKey;
+use relay_core::token::TokenId;
 use serde_json::Value;
 
 use crate::access::Access;
@@ -117,8 +118,9 @@ pub async fn revoke_token(
     id: &str,
     out: &mut impl Write,
 ) -> Result<(), VerbError> {
-    // An id is hexadecimal; whatever else was typed must not become another route.
-    let id: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    // What is no id is refused here, in the words of an origin that does not know it: it must not become another route.
+    let unknown = |_| ClientError::Refused(format!("there is no token {id}"));
+    let id: TokenId = id.parse().map_err(unknown)?;
     client(config, environment)
         .delete::<Value>(&format!("/api/v1/tokens/{id}"))
         .await?;
