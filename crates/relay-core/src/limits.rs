@@ -1,4 +1,5 @@
-//! Every bound, with the reason for its number: what an operator may change is in [`Limits`], the rest are constants.
+//! What an operator may change of the bounds, in [`Limits`], and the constants of the admin side and the files. A bound that
+//! belongs to one module stands in that module, with its reason, and nowhere else.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,29 +8,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ByteSize, Program, Seconds};
-
-/// The largest head of an HTTP request. Browsers with many cookies send 8 KB; twice that is what most servers take.
-pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
-
-/// The most header lines of a request: a browser behind two proxies sends some thirty.
-pub const HTTP_HEADERS: usize = 64;
-
-/// A viewer's own bytes beside the shared log: response head, sequence headers, RTMP replies. 4 KB hold the largest
-/// prelude seen with room to spare, and are 40 MB for 10,000 viewers if each one used all of it.
-pub const VIEWER_SIDE_BYTES: usize = 4096;
-
-/// How long a closing connection's input is drained, so that no reset eats the tail of what was sent: a round trip
-/// around the world three times over.
-pub const CLOSE_DRAIN: Duration = Duration::from_secs(1);
-
-/// The largest exchange of a join: a CSR, a certificate chain and a secret are 4 KB.
-pub const JOIN_BYTES: usize = 16 * 1024;
-
-/// How long a join may take after its handshake: one round trip and one signature, with the patience for lost packets.
-pub const JOIN_TIME: Duration = Duration::from_secs(5);
-
-/// QUIC handshakes under way beyond which a newcomer has to prove its address first.
-pub const HALF_OPEN_LINKS: usize = 256;
 
 /// Connections that the metrics listener serves at once: a few scrapers, a few probes, and a person who looks.
 pub const METRICS_CONNECTIONS: usize = 64;

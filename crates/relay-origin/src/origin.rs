@@ -1,6 +1,5 @@
 //! The origin, put together: everything is bound first, then it runs until told to stop.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,11 +143,6 @@ impl Origin {
             state: &state,
         }
         .to_string()
-    }
-
-    /// Where metrics are.
-    pub const fn metrics_address(&self) -> SocketAddr {
-        self.metrics.address()
     }
 
     /// Runs until `stop`, then ends all that it started.

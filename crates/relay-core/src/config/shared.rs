@@ -71,14 +71,14 @@ pub struct Link {
     /// No byte from the parent for so long, and a child dials a second connection beside the first. Default `2s`. Shorter
     /// heals sooner and dials more often on a poor path.
     pub silence: Seconds,
-    /// The longest wait between two attempts to reach the parent; attempts begin at 200 ms and never end. Default `5s`.
+    /// The longest wait between two attempts to reach the parent; attempts begin at 100 ms and never end. Default `5s`.
     pub backoff_max: Seconds,
     /// The first guess at a path's round-trip time. Default `50ms`; only the first packets of a link depend on it.
     pub initial_rtt: Seconds,
     /// How much of one group may be under way before the receiver has taken it. Default `16MiB`; a bound on memory per
     /// group that waits, and with the round-trip time on the speed of one stream.
     pub stream_window: ByteSize,
-    /// The same for a whole link, either direction. Default `32MiB`; a bound on memory per link.
+    /// The same for a whole link. Default `32MiB`; a bound on memory per link.
     pub window: ByteSize,
 }
 

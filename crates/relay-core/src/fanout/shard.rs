@@ -342,17 +342,15 @@ impl Shard {
             .find(|(_, feed)| feed.is_of(&stream, flavour))
             .map(|(key, _)| key);
         // A feed whose flavour was lost and made again lets its viewers go, and the newcomer begins another.
-        let known = known.filter(|key| self.sync(*key));
-        let key = known.unwrap_or_else(|| self.feeds.insert(Feed::new(stream, flavour, lease, SLOTS)));
-        let synced = self.sync(key);
+        let (key, synced) = match known.filter(|key| self.sync(*key)) {
+            Some(key) => (key, true),
+            None => {
+                let key = self.feeds.insert(Feed::new(stream, flavour, lease, SLOTS));
+                (key, self.sync(key))
+            }
+        };
         self.metrics.joins.with_label_values(&[flavour.name()]).inc();
         let now = self.clock.now();
-        if !self.feeds.contains(key) {
-            // Nobody was in it yet: there is only the newcomer to let go of.
-            self.viewers_everywhere.fetch_sub(1, Ordering::Relaxed);
-            self.mailbox.load.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
         let slot = self.join_slot;
         self.join_slot = (slot + 1) % SLOTS;
         let cold = self.colds.vacant_entry();

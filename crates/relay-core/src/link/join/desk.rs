@@ -56,7 +56,7 @@ pub struct Grant {
     pub leaf: Leaf,
     /// How long that lives.
     pub life: Duration,
-    /// Where the origin is to be dialled from now on; empty for "as in the token".
+    /// Where the origin believes that it can be dialled. An edge goes on dialling where its token led.
     pub addresses: Vec<Address>,
 }
 

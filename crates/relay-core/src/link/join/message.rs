@@ -44,7 +44,7 @@ pub struct Answer {
     pub life_s: u64,
     /// The origin's time, so that an edge can tell that its own clock is wrong.
     pub unix_ms: u64,
-    /// Where the origin is to be dialled from now on; empty for "as before".
+    /// Where the origin believes that it can be dialled: told, and not used by this version.
     pub addresses: Vec<Address>,
 }
 
