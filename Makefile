@@ -3,8 +3,13 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+# What the bench builds with, and where cargo then leaves it. BENCH_PROFILE=dev is for trying: none of its figures count.
+BENCH_PROFILE ?= release
+BENCH_BIN = $(TARGET)/$(if $(filter dev,$(BENCH_PROFILE)),debug,$(BENCH_PROFILE))/bench
+BENCH_OPTIONS = $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(if $(BENCH_VIEWERS),--viewers $(BENCH_VIEWERS))
+
 .DEFAULT_GOAL := help
-.PHONY: help build test check deny demo tools
+.PHONY: help build test check deny demo tools bench bench-build starter
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,3 +36,15 @@ demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends i
 
 tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, promtool, playwright-core
 	@scripts/tools $(TARGET)/tools
+
+bench-build:
+	@scripts/need $(CARGO) cc ip taskset unshare
+	$(CARGO) build --locked --profile $(BENCH_PROFILE) --bins \
+		--package relay-origin --package relay-edge --package relay-load --package relay-tests
+
+bench: bench-build ## Measure, judge the bars, write docs/performance.md (BENCH="floor peers" for parts, BENCH=--render to write only)
+	@scripts/peers $(TARGET)/tools $(BENCH)
+	@exec $(BENCH_BIN) $(BENCH_OPTIONS) $(BENCH)
+
+starter: bench-build ## The same inside a small instance: 1 CPU, 900 MB; as root
+	@exec $(BENCH_BIN) $(BENCH_OPTIONS) starter

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 /// What the sleeper asks for.
 const NAP: Duration = Duration::from_millis(5);
 
@@ -29,9 +31,24 @@ pub struct Lateness {
 impl Calibration {
     /// Starts the sleeper.
     pub fn start() -> Self {
+        Self::start_on(None)
+    }
+
+    /// Starts the sleeper on one core; where the system does not allow that, it sleeps wherever it is put.
+    pub fn on_core(core: usize) -> Self {
+        Self::start_on(Some(core))
+    }
+
+    fn start_on(core: Option<usize>) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&done);
         let sleeper = std::thread::spawn(move || {
+            if let Some(core) = core {
+                let mut cores = CpuSet::new();
+                cores.set(core);
+                // A refusal costs the figure its core, not the figure.
+                let _ = sched_setaffinity(None, &cores);
+            }
             let mut late = Vec::new();
             while !told.load(Ordering::Relaxed) {
                 let start = Instant::now();

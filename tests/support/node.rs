@@ -10,7 +10,7 @@ use crate::http::{ask, get, get_by_socket};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::ports::free_port;
-use crate::process::{Log, Process, output_of};
+use crate::process::{Log, Process, command_after, output_of};
 use crate::story::{Stage, profile_dir};
 use crate::wait::until;
 
@@ -53,6 +53,8 @@ pub struct Node {
     /// Tables beyond the common ones, as TOML.
     tables: String,
     environment: Vec<(String, String)>,
+    /// Words before the program's own: what it is started by.
+    launcher: Vec<String>,
     process: Option<Process>,
 }
 
@@ -74,6 +76,7 @@ impl Node {
             ports,
             tables: String::new(),
             environment: Vec::new(),
+            launcher: Vec::new(),
             process: None,
         })
     }
@@ -109,6 +112,11 @@ impl Node {
         self.tables.push('\n');
     }
 
+    /// Has another program start it and become it, such as `taskset -c 0`; for the next start.
+    pub fn launched_by(&mut self, words: impl IntoIterator<Item = String>) {
+        self.launcher = words.into_iter().collect();
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -123,7 +131,7 @@ impl Node {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(&mut self) -> Result<()> {
-        let mut command = self.command()?;
+        let mut command = self.command_after(&self.launcher)?;
         command.args(self.verb()).args(["--config", CONFIG]);
         self.process = Some(Process::spawn(&self.stage, &self.name, &mut command)?);
         Ok(())
@@ -320,8 +328,13 @@ impl Node {
 
     /// The program with its environment and its configuration written, without arguments.
     fn command(&self) -> Result<Command> {
+        self.command_after(&[])
+    }
+
+    /// The same, started by way of other words.
+    fn command_after(&self, words: &[String]) -> Result<Command> {
         std::fs::write(self.folder.join(CONFIG), self.config())?;
-        let mut command = Command::new(&self.program);
+        let mut command = command_after(words, &self.program);
         command.current_dir(&self.folder).env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)

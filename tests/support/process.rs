@@ -234,6 +234,16 @@ impl Drop for Process {
     }
 }
 
+/// A program that is started by way of other words, which become it: `taskset -c 0 program`.
+pub fn command_after(words: &[String], program: &Path) -> Command {
+    let Some((first, rest)) = words.split_first() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
+}
+
 /// Runs a program to its end and gives its standard output; its standard error goes into the error if it fails.
 ///
 /// # Errors

@@ -1,0 +1,58 @@
+//! Two thousand watch, and a tenth of them reads at half the stream's rate.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+use crate::noise::Noise;
+use crate::part::Part;
+use crate::results::Measured;
+use crate::sample::{Contender, Sample, Setting};
+use crate::server::Server;
+use crate::watch::Watch;
+
+/// All viewers; one of so many is slow.
+const VIEWERS: u64 = 2_000;
+const ONE_OF: u64 = 10;
+
+/// Times that the server moved a late viewer to a newer start point.
+pub(crate) const SKIPS: &str = "skips";
+
+/// Viewers that the server closed, for whatever reason but their own leaving.
+pub(crate) const CLOSED: &str = "closed_by_server";
+
+/// One round: what is asked is not a time but that something never happens.
+pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
+    let mut measured = lab.measured(Part::Slow);
+    let setting = Setting::of(lab.viewers(VIEWERS));
+    let slow = (setting.viewers / ONE_OF).max(1);
+    lab.say(&format!("{} viewers, {slow} at half the rate", setting.viewers));
+    let server = Server::start(lab, Contender::Relay, &setting).await?;
+    let watch = Watch {
+        slow,
+        pids: vec![server.pid],
+        ..Watch::of(&server.url, setting.viewers, lab.seconds(Part::Slow))
+    };
+    let listening = Noise::listen(&lab.cores());
+    let report = watch.run(lab).await?;
+    let page = server.node()?.metrics().await?;
+    let extra = BTreeMap::from([
+        (
+            SKIPS.to_owned(),
+            page.sum("relay_viewer_skips_total").unwrap_or_default(),
+        ),
+        (CLOSED.to_owned(), server.closed_viewers().await?),
+    ]);
+    measured.samples.push(Sample {
+        contender: Contender::Relay,
+        setting,
+        look: String::new(),
+        round: 1,
+        server: server.pid,
+        report,
+        noise: listening.finish(),
+        extra,
+    });
+    Ok(measured)
+}
