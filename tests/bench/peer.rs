@@ -96,7 +96,7 @@ async fn listens(process: &mut Process, peer: Contender, port: u16) -> Result<()
 fn nginx_config(tools: &Path, folder: &Path, rtmp: u16) -> String {
     let module = tools.join("peers/usr/lib/nginx/modules/ngx_rtmp_module.so");
     format!(
-        "load_module {module};\ndaemon off;\nmaster_process off;\npid {folder}/nginx.pid;\nerror_log stderr error;\n\
+        "load_module \"{module}\";\ndaemon off;\nmaster_process off;\npid \"{folder}/nginx.pid\";\nerror_log stderr error;\n\
          worker_rlimit_nofile 20000;\nevents {{ worker_connections 19000; }}\n\
          rtmp {{ access_log off; server {{ listen 127.0.0.1:{rtmp}; application live {{ live on; }} }} }}\n",
         module = module.display(),

@@ -33,9 +33,9 @@ impl Contender {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Relay => "relay",
-            Self::RelayRtmp => "relay (RTMP)",
+            Self::RelayRtmp => "relay, RTMP",
             Self::Floor => "floor",
-            Self::Nginx => "nginx-rtmp (RTMP)",
+            Self::Nginx => "nginx-rtmp",
             Self::NodeMediaServer => "node-media-server",
             Self::Xiu => "xiu",
         }
