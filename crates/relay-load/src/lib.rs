@@ -10,14 +10,22 @@
 //! - [`picture`] and [`sound`]: pictures and silence that any decoder takes, made by us.
 //! - [`mark`]: what each picture says of itself: which it is, when it was made, and a checksum.
 //!
+//! What is done with it:
+//!
+//! - [`floor`]: the bare send loop.
+//!
 //! What is told:
 //!
 //! - [`report`]: what a watch found.
 
 mod bits;
+pub mod floor;
 pub mod footage;
 pub mod mark;
 pub mod picture;
 pub mod profile;
 pub mod report;
 pub mod sound;
+
+/// The program's name, for what it prints.
+pub const NAME: &str = "relay-load";
