@@ -12,6 +12,7 @@
 //!
 //! What is done with it:
 //!
+//! - [`publish`]: sends it over RTMP, in real time.
 //! - [`floor`]: the bare send loop.
 //!
 //! What is told:
@@ -19,11 +20,13 @@
 //! - [`report`]: what a watch found.
 
 mod bits;
+pub mod cli;
 pub mod floor;
 pub mod footage;
 pub mod mark;
 pub mod picture;
 pub mod profile;
+pub mod publish;
 pub mod report;
 pub mod sound;
 

@@ -98,8 +98,8 @@ impl Door {
                 // The semaphore is never closed.
                 return;
             };
-            // A connection that is gone before it was accepted fails here, and is no reason to wait; one for which there
-            // is no descriptor would be tried again at once, and for ever.
+            // When there is no descriptor left, the next try fails at once, and for ever; and where a connection was gone
+            // before it was accepted, the pause is a small price.
             let Ok((socket, _)) = listener.accept().await else {
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
                 continue;

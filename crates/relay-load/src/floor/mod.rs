@@ -50,16 +50,18 @@ const MAX_KEPT_BYTES: usize = 1 << 30;
 /// Viewers on their way from the door to the rounds: more than two slots take.
 const MAX_JOINERS: usize = 256;
 
-/// the bare send loop that servers are measured against
-///
-/// It makes a synthetic stream and answers any GET with it as HTTP-FLV, over one thread that calls send() once per socket and
-/// period, and does nothing else. When it listens it says so on standard output; it ends on Ctrl-C or SIGTERM.
+/// serve a synthetic stream by the bare send loop that servers are measured against
 #[derive(Debug, FromArgs)]
 #[argh(
     subcommand,
     name = "floor",
     example = "{command_name} --listen 127.0.0.1:9100 --rate 1Mbit",
-    note = "A viewer gets the stream whose number its path ends with, as in /live/cam7.flv; see --streams of watch."
+    note = "Any GET is answered with HTTP-FLV, by one thread that calls send() once per socket and period and does nothing else.",
+    note = "With --streams a viewer gets the stream whose number its path ends with, as in /live/cam7.flv.",
+    note = "When it listens it says so on standard output; it ends on Ctrl-C or SIGTERM.",
+    error_code(64, "The command line is wrong."),
+    error_code(69, "The address cannot be had."),
+    error_code(71, "The system refused something.")
 )]
 pub struct Verb {
     /// address and port to listen on
@@ -104,7 +106,10 @@ pub enum FloorError {
     #[error("these streams would keep {} MB in memory, and {} are the limit", .0 >> 20, MAX_KEPT_BYTES >> 20)]
     Memory(usize),
     /// The kernel does not have it, or this user may not use it.
-    #[error("cannot use the congestion control {name}: {error}")]
+    #[error(
+        "cannot use the congestion control {name} ({error}); the kernel lists those that can be used in \
+         /proc/sys/net/ipv4/tcp_allowed_congestion_control"
+    )]
     Congestion {
         /// What was asked for.
         name: String,
