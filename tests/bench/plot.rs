@@ -50,7 +50,11 @@ fn lines(results: &Results, figure: fn(&Sample) -> f64) -> Vec<Line> {
         let measured = results.part(part)?;
         let at = |viewers| {
             let samples = measured.of(contender, |sample| {
-                sample.setting.viewers == viewers && sample.setting.mbit == 1
+                let setting = &sample.setting;
+                let is_beside_floor = !measured
+                    .of(Contender::Floor, |floor| floor.setting == *setting)
+                    .is_empty();
+                setting.viewers == viewers && setting.mbit == 1 && (part != Part::Floor || is_beside_floor)
             });
             Some((viewers as f64, median(&samples, figure)?))
         };

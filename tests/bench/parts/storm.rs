@@ -66,12 +66,12 @@ async fn storm(
     let wait = watching.viewers.div_ceil(watching.ramp) + watching.settle + 1;
     let watching = watching.begin(lab)?;
     tokio::time::sleep(Duration::from_secs(wait)).await;
-    // They stay for what is left of the others' time, less a second for both to end in this order.
+    // They stay until the others have been measured: that they leave is no part of the storm.
     let joiners = Watch {
         ramp: coming.div_ceil(WITHIN).max(1),
         settle: 0,
         pids: vec![server.pid],
-        ..Watch::of(&server.url, coming, seconds.saturating_sub(WITHIN + 2).max(1))
+        ..Watch::of(&server.url, coming, (seconds + 1).saturating_sub(WITHIN).max(1))
     };
     let joiners = joiners.begin(lab)?;
     let (watching, joiners) = tokio::try_join!(watching.report(), joiners.report())?;
