@@ -92,7 +92,9 @@ impl Node {
         let most = u64::from(limits.max_viewers).min(OpenFiles::read().viewers());
         let fanout = FanoutConfig {
             shards: config.fanout.shards.map_or(0, NonZeroU16::get).into(),
-            period_ms: config.fanout.period.millis(),
+            period_min_ms: config.fanout.period_min.millis(),
+            period_max_ms: config.fanout.period_max.millis(),
+            sendfile_from: config.fanout.sendfile_from.len(),
             max_late_ms: limits.max_late.millis(),
             no_progress_ms: limits.no_progress.millis(),
             max_viewers: usize::try_from(most).unwrap_or(usize::MAX),
