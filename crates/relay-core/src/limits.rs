@@ -33,8 +33,16 @@ pub const CONFIG_BYTES: u64 = 256 * 1024;
 /// The largest file that holds a token: far more than one token, far less than a mistaken path to a film.
 pub const TOKEN_FILE_BYTES: u64 = 16 * 1024;
 
-/// Descriptors kept from viewers, for the listeners, the links, the log's segments, metrics and admin.
+/// Descriptors kept from connections, for the listeners, the links, the log's segments, metrics and admin; half of them all
+/// where there are few.
 pub const RESERVED_FILES: u64 = 512;
+
+/// The part of what is left that connections may take which are not viewers yet.
+const HANDSHAKE_SHARE: u64 = 4;
+
+/// The lowest of the highest descriptors, counted from the limit, that a connection may not have: whatever it was that
+/// took the rest, those who look after the node still get in.
+pub(crate) const LAST_FILES: u64 = 16;
 
 /// The part of a machine's memory that an edge's log may fill; the rest is for the kernel's sockets and the program.
 const EDGE_MEMORY_SHARE: u64 = 4;
@@ -149,9 +157,26 @@ impl OpenFiles {
         Self::read()
     }
 
-    /// How many viewers fit, after what the program itself needs.
+    /// How many connections fit, of viewers and others, after what the program itself needs.
+    pub fn connections(self) -> u64 {
+        let all = self.soft.unwrap_or(u64::MAX);
+        all - RESERVED_FILES.min(all / 2)
+    }
+
+    /// How many of them may be something else than viewers, where `wanted` are asked for.
+    pub fn handshakes(self, wanted: u32) -> u32 {
+        let most = (self.connections() / HANDSHAKE_SHARE).max(1);
+        u32::try_from(most).unwrap_or(u32::MAX).min(wanted)
+    }
+
+    /// How many viewers fit beside the usual number of others.
     pub fn viewers(self) -> u64 {
-        self.soft.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES)
+        self.viewers_beside(Limits::default().max_handshakes)
+    }
+
+    /// How many viewers fit where `handshakes` others are asked for.
+    pub fn viewers_beside(self, handshakes: u32) -> u64 {
+        self.connections() - u64::from(self.handshakes(handshakes)).min(self.connections())
     }
 
     /// The same after [`raise`](Self::raise), for a program that only looks.
@@ -201,7 +226,27 @@ mod tests {
             soft: Some(1024),
             hard: Some(4096),
         };
-        assert_eq!(few.to_string(), "1024 open files (room for 512 viewers)");
-        assert_eq!(few.raised().viewers(), 4096 - RESERVED_FILES);
+        assert_eq!(few.to_string(), "1024 open files (room for 384 viewers)");
+        assert_eq!(few.raised().viewers(), (4096 - RESERVED_FILES) / 4 * 3);
+    }
+
+    /// R66: whatever the bound, viewers, others and the program itself fit into it together.
+    #[test]
+    fn every_descriptor_is_promised_once() {
+        for soft in [0, 1, 3, 16, 64, 1000, 1024, 1_048_576, u64::MAX] {
+            let files = OpenFiles {
+                soft: Some(soft),
+                hard: None,
+            };
+            for wanted in [16, 1024, 65_536] {
+                let (viewers, others) = (files.viewers_beside(wanted), files.handshakes(wanted));
+                assert!(
+                    viewers + u64::from(others) <= files.connections().max(1),
+                    "{soft} {wanted}"
+                );
+                assert!(others >= 1 && others <= wanted);
+            }
+            assert!(soft - files.connections() >= RESERVED_FILES.min(soft / 2));
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use relay_web::Assets;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,7 +90,8 @@ impl Node {
             },
         }));
         // The log's segments, the links and the admin side need descriptors too: viewers don't get the last ones.
-        let most = u64::from(limits.max_viewers).min(OpenFiles::read().viewers());
+        let files = OpenFiles::read();
+        let most = u64::from(limits.max_viewers).min(files.viewers_beside(limits.max_handshakes));
         let fanout = FanoutConfig {
             shards: config.fanout.shards.map_or(0, NonZeroU16::get).into(),
             period_min_ms: config.fanout.period_min.millis(),
@@ -126,8 +128,10 @@ impl Node {
             assets: Assets::load(),
             cors: config.viewers.cors.as_str().to_owned(),
             frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),
+            places: Arc::new(Semaphore::new(
+                OpenFiles::read().handshakes(config.limits.max_handshakes) as usize,
+            )),
             limits: ServeLimits {
-                max_connections: config.limits.max_handshakes as usize,
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
                 publisher_idle: config.limits.publisher_silence.get(),
