@@ -37,6 +37,9 @@ pub const TOKEN_FILE_BYTES: u64 = 16 * 1024;
 /// where there are few.
 pub const RESERVED_FILES: u64 = 512;
 
+/// The least number of descriptors with which a node comes up: its runtime, listeners, links, log and a few connections.
+pub const LEAST_FILES: u64 = 64;
+
 /// The part of what is left that connections may take which are not viewers yet.
 const HANDSHAKE_SHARE: u64 = 4;
 
@@ -157,6 +160,17 @@ impl OpenFiles {
         Self::read()
     }
 
+    /// Whether a node can do with so few.
+    ///
+    /// # Errors
+    /// When it cannot; said before anything is opened, since libraries below would panic.
+    pub fn enough(self) -> Result<Self, TooFewFiles> {
+        match self.soft {
+            Some(files) if files < LEAST_FILES => Err(TooFewFiles(files)),
+            _ => Ok(self),
+        }
+    }
+
     /// How many connections fit, of viewers and others, after what the program itself needs.
     pub fn connections(self) -> u64 {
         let all = self.soft.unwrap_or(u64::MAX);
@@ -188,6 +202,13 @@ impl OpenFiles {
         }
     }
 }
+
+/// The process may open too few files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process may open {0} files and needs {LEAST_FILES} at least: raise LimitNOFILE in the unit, or `ulimit -Hn`"
+)]
+pub struct TooFewFiles(u64);
 
 impl fmt::Display for OpenFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,7 +23,7 @@ use crate::limits::OpenFiles;
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
-use crate::stream::{Hub, HubConfig, LogConfig};
+use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
 
 /// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
 const BUDGET_CHECK: Duration = Duration::from_millis(250);
@@ -38,6 +38,9 @@ pub enum NodeError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// There is no memory for streams.
+    #[error("this system gives no memory for streams (memfd_create, ftruncate, mmap of 2 MB): {0}")]
+    Memory(std::io::Error),
     /// The fan-out's threads could not be started.
     #[error("cannot start the fan-out: {0}")]
     Fanout(#[from] std::io::Error),
@@ -81,6 +84,8 @@ impl Node {
         registry: &Registry,
         clock: Clock,
     ) -> Result<Self, NodeError> {
+        // Better a sentence now than a stream refused in mid-broadcast.
+        try_memory().map_err(NodeError::Memory)?;
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(HubConfig {
             max_streams: limits.max_streams as usize,

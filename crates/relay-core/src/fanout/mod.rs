@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -139,15 +139,36 @@ struct Mailbox {
 
 impl Mailbox {
     fn post(&self, command: Command) -> io::Result<()> {
-        self.commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(command);
+        let mut commands = self.lock();
+        // Under the lock, so that the shard's own reckoning misses none and counts none twice.
+        self.load.fetch_add(command.weight(), Ordering::Relaxed);
+        commands.push(command);
+        drop(commands);
         self.waker.wake()
     }
 
     fn take(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Takes over what the shard reckons that it carries, and adds those who are still in the letter box.
+    fn set_load(&self, carried: u64) {
+        let commands = self.lock();
+        let coming: u64 = commands.iter().map(Command::weight).sum();
+        self.load.store(carried + coming, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Command {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Add { viewer, .. } => viewer.weight(),
+            _ => 0,
+        }
     }
 }
 
@@ -218,7 +239,6 @@ impl Fanout {
             .min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed));
         let mailbox = lightest.ok_or(HandOverError::Stopping)?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        mailbox.load.fetch_add(viewer.weight(), Ordering::Relaxed);
         mailbox.post(Command::Add {
             id,
             viewer: Box::new(viewer),

@@ -10,7 +10,7 @@ mod turnover;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use prometheus::{Gauge, IntCounter};
@@ -58,6 +58,8 @@ pub(super) struct Shard {
     no_progress_ms: u32,
     pace: Pace,
     join_slot: usize,
+    /// Viewers by slot, all feeds together.
+    population: [usize; SLOTS],
     stopping: bool,
 }
 
@@ -119,6 +121,7 @@ impl Shard {
             no_progress_ms: u32::try_from(config.no_progress_ms).unwrap_or(u32::MAX),
             pace: Pace::new(period(config.period_min_ms), period(config.period_max_ms)),
             join_slot: 0,
+            population: [0; SLOTS],
             stopping: false,
         })
     }
@@ -145,13 +148,14 @@ impl Shard {
             if begun >= due {
                 self.metrics.slot_lateness.observe((begun - due).as_secs_f64());
                 self.run_slot(slot);
-                slot = (slot + 1) % SLOTS;
-                if slot == 0 {
+                let next = slot + self.slots_to_next(slot);
+                // A thread that was held up goes on from now: catching up would send tiny bursts.
+                due = (due + self.pace.period() / SLOTS as u32 * (next - slot) as u32).max(begun);
+                slot = next % SLOTS;
+                if next >= SLOTS {
                     self.end_period(begun - period_begun);
                     period_begun = begun;
                 }
-                // A thread that was held up goes on from now: catching up would send tiny bursts.
-                due = (due + self.pace.period() / SLOTS as u32).max(begun);
             }
             for cold in std::mem::take(&mut self.talkers) {
                 self.handle_input(cold);
@@ -181,7 +185,14 @@ impl Shard {
         }
     }
 
+    /// How many slots further there is somebody to serve: with a handful of viewers a thread wakes for them only.
+    fn slots_to_next(&self, slot: usize) -> usize {
+        let occupied = |steps: &usize| self.population[(slot + steps) % SLOTS] > 0;
+        (1..SLOTS).find(occupied).unwrap_or(SLOTS)
+    }
+
     fn end_period(&mut self, elapsed: Duration) {
+        self.drop_closed(self.clock.now());
         self.pace.end_period(elapsed);
         self.own.period.set(self.pace.period().as_secs_f64());
         self.weigh();
@@ -191,7 +202,7 @@ impl Shard {
     fn weigh(&self) {
         let served: u64 = self.feeds.iter().map(|(_, feed)| feed.weight()).sum();
         let coming: u64 = self.joiners.iter().map(|joiner| joiner.viewer.weight()).sum();
-        self.mailbox.load.store(served + coming, Ordering::Relaxed);
+        self.mailbox.set_load(served + coming);
     }
 
     // ---- the slots ----
@@ -207,9 +218,6 @@ impl Shard {
             {
                 self.step(key, slot, None, now);
             }
-        }
-        if slot == 0 {
-            self.drop_closed(now);
         }
     }
 

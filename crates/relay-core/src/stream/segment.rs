@@ -1,8 +1,8 @@
 //! A segment: one piece of a log's memory, written once from front to back, read by everyone.
 //!
 //! The memory is a memfd, filled by `pwrite` and read through one private, read-only mapping. A private mapping sees
-//! later `pwrite`s on Linux as long as nobody writes through it (pinned by a test here), and unlike a shared one
-//! it would let the kernel seal the file against all writes.
+//! later `pwrite`s on Linux as long as nobody writes through it; a test here pins that, and [`try_memory`] asks the
+//! running kernel.
 //!
 //! Bytes once written never change and the file never shrinks, so a slice of it may be handed out for as long as the
 //! segment lives: to viewers' sockets, to children, to other flavours.
@@ -169,6 +169,24 @@ impl Segment {
             from,
             to,
         })
+    }
+}
+
+/// Tries whether this system gives memory for logs at all: a sandbox may forbid it, a container may have none. Nothing of it is
+/// kept.
+///
+/// # Errors
+/// What the kernel says.
+pub fn try_memory() -> io::Result<()> {
+    let segment = Segment::create(0, 1)?;
+    segment.append(b"tried")?;
+    segment.seal()?;
+    if segment.slice(0, 5) == b"tried" {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "a private mapping does not see what is written to its file",
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use prometheus::Registry;
@@ -251,4 +251,23 @@ fn a_shard_weighs_what_its_viewers_take() {
     scene.shard.weigh();
     let load = scene.shard.mailbox.load.load(Ordering::Relaxed);
     assert_eq!(load, 3 * each, "served and coming alike");
+}
+
+#[test]
+fn a_thread_with_few_viewers_wakes_for_their_slots_only() {
+    let mut scene = Scene::new(usize::MAX);
+    assert_eq!(
+        scene.shard.slots_to_next(3),
+        SLOTS,
+        "nobody: once a period, for those who close"
+    );
+    scene.hand_over(None);
+    scene.hand_over(None);
+    scene.let_all_in();
+    assert_eq!(
+        (scene.shard.slots_to_next(0), scene.shard.slots_to_next(1)),
+        (1, SLOTS - 1)
+    );
+    scene.shard.leave(1, Goodbye::Left);
+    assert_eq!(scene.shard.slots_to_next(0), SLOTS);
 }

@@ -97,6 +97,7 @@ impl Shard {
             flags: SIDE,
         });
         feed.viewers += 1;
+        self.population[slot] += 1;
         feed.stream.viewers(flavour).fetch_add(1, Ordering::Relaxed);
         self.metrics.viewers.with_label_values(&[flavour.name()]).inc();
         if !synced || !watched {
@@ -127,6 +128,7 @@ impl Shard {
             moved.place.index = place.index;
         }
         feed.viewers -= 1;
+        self.population[place.slot] -= 1;
         feed.stream.viewers(feed.flavour).fetch_sub(1, Ordering::Relaxed);
         let flavour = feed.flavour.name();
         self.metrics.viewers.with_label_values(&[flavour]).dec();
