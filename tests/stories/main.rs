@@ -18,6 +18,7 @@ mod ffmpeg_publishes_everyone_watches;
 mod first_start;
 mod fuzz;
 mod http_answers;
+mod instructions;
 mod latency;
 mod memory;
 mod metrics;
