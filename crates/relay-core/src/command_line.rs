@@ -1,4 +1,5 @@
-//! The edges of both command lines: what was typed, and what is printed.
+//! The edges of every command line: what was typed, and what is printed. A program goes by its name here, so that those
+//! without a configuration, which are no [`Program`](crate::config::Program), can speak too.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -6,7 +7,6 @@ use std::io::{self, ErrorKind, Write, stderr, stdout};
 
 use argh::{EarlyExit, FromArgs};
 
-use crate::config::Program;
 use crate::exit::Exit;
 use crate::token::TOKEN_PREFIX;
 
@@ -14,26 +14,26 @@ use crate::token::TOKEN_PREFIX;
 ///
 /// # Errors
 /// The code to exit with now: [`Exit::Ok`] after help, [`Exit::Usage`] after a complaint.
-pub fn parse<T: FromArgs>(program: Program) -> Result<T, Exit> {
-    read(program, std::env::args_os().skip(1)).map_err(|early| match early.status {
-        Ok(()) => say(program, early.output.trim_end()),
+pub fn parse<T: FromArgs>(program: impl AsRef<str>) -> Result<T, Exit> {
+    let name = program.as_ref();
+    read(name, std::env::args_os().skip(1)).map_err(|early| match early.status {
+        Ok(()) => say(name, early.output.trim_end()),
         Err(()) => {
-            let name = program.name();
-            complain(program, early.output.trim_end());
-            complain(program, format_args!("`{name} --help` explains"));
+            complain(name, early.output.trim_end());
+            complain(name, format_args!("`{name} --help` explains"));
             Exit::Usage
         }
     })
 }
 
-fn read<T: FromArgs>(program: Program, words: impl Iterator<Item = OsString>) -> Result<T, EarlyExit> {
+fn read<T: FromArgs>(name: &str, words: impl Iterator<Item = OsString>) -> Result<T, EarlyExit> {
     let words: Result<Vec<String>, OsString> = words.map(OsString::into_string).collect();
     let words = words.map_err(|word| EarlyExit {
         output: format!("{} is not UTF-8", word.display()),
         status: Err(()),
     })?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    T::from_args(&[program.name()], &words).map_err(|mut early| {
+    T::from_args(&[name], &words).map_err(|mut early| {
         // A join token in the wrong place is not repeated: a complaint ends up in a journal.
         for word in words.iter().filter(|word| word.contains(TOKEN_PREFIX)) {
             early.output = early.output.replace(word, "[hidden]");
@@ -43,7 +43,7 @@ fn read<T: FromArgs>(program: Program, words: impl Iterator<Item = OsString>) ->
 }
 
 /// Prints lines on standard output. A reader that has read enough and is gone, such as `head`, is no failure.
-pub fn say(program: Program, text: impl Display) -> Exit {
+pub fn say(program: impl AsRef<str>, text: impl Display) -> Exit {
     let mut out = stdout();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if !has_left(&error) => {
@@ -60,9 +60,9 @@ pub fn has_left(error: &io::Error) -> bool {
 }
 
 /// Prints a sentence on standard error, under the program's name.
-pub fn complain(program: Program, sentence: impl Display) {
+pub fn complain(program: impl AsRef<str>, sentence: impl Display) {
     // Where standard error is gone too, nobody is left to tell; the exit code still says it.
-    let _ = writeln!(stderr(), "{}: {sentence}", program.name());
+    let _ = writeln!(stderr(), "{}: {sentence}", program.as_ref());
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
 
     fn typed(words: &[&str]) -> Result<u32, (bool, String)> {
         let words = words.iter().map(OsString::from);
-        match read::<Cli>(Program::Edge, words) {
+        match read::<Cli>("relay-edge", words) {
             Ok(cli) => Ok(cli.number),
             Err(early) => Err((early.status.is_ok(), early.output)),
         }
@@ -113,7 +113,7 @@ mod tests {
     fn words_that_are_no_text_are_a_complaint() {
         use std::os::unix::ffi::OsStringExt as _;
         let word = OsString::from_vec(vec![b'-', 0xff]);
-        let early = read::<Cli>(Program::Origin, [word].into_iter()).unwrap_err();
+        let early = read::<Cli>("relay-origin", [word].into_iter()).unwrap_err();
         assert_eq!(early.status, Err(()));
         assert_eq!(early.output, "-\u{fffd} is not UTF-8");
     }

@@ -2,6 +2,36 @@
 
 use std::process::ExitCode;
 
+use relay_core::command_line::{complain, parse, say};
+use relay_core::exit::Exit;
+use relay_load::cli::{Cli, Verb};
+use relay_load::{NAME, floor, publish};
+
 fn main() -> ExitCode {
-    relay_core::exit::Exit::Usage.into()
+    let cli: Cli = match parse(NAME) {
+        Ok(cli) => cli,
+        Err(exit) => return exit.into(),
+    };
+    if cli.version {
+        return say(NAME, concat!("relay-load ", env!("CARGO_PKG_VERSION"))).into();
+    }
+    match act(cli.verb) {
+        Ok(exit) => exit.into(),
+        Err((exit, error)) => {
+            // Each error is a whole sentence, its cause in it.
+            complain(NAME, error);
+            exit.into()
+        }
+    }
+}
+
+fn act(verb: Option<Verb>) -> Result<Exit, (Exit, anyhow::Error)> {
+    match verb {
+        None => Err((
+            Exit::Usage,
+            anyhow::anyhow!("say what to do; `{NAME} --help` explains"),
+        )),
+        Some(Verb::Publish(verb)) => publish::run(&verb).map_err(|error| (error.exit(), error.into())),
+        Some(Verb::Floor(verb)) => floor::run(&verb).map_err(|error| (error.exit(), error.into())),
+    }
 }

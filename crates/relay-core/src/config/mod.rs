@@ -55,6 +55,12 @@ impl Program {
     }
 }
 
+impl AsRef<str> for Program {
+    fn as_ref(&self) -> &str {
+        self.name()
+    }
+}
+
 /// A whole, valid configuration. The default runs either program with no file at all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
