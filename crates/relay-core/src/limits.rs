@@ -62,8 +62,8 @@ pub struct Limits {
     /// Viewers on this node, all streams and protocols together. Default `50000`; each costs about 20 KB, nearly all of it
     /// in the kernel, and one descriptor.
     pub max_viewers: u32,
-    /// Connections that are neither viewer nor publisher yet. Default `1024`; each may hold 16 KB for up to
-    /// `handshake_time`. One more is closed at once.
+    /// Connections that are no viewers yet, and publishers. Default `1024`; each may hold 16 KB for up to
+    /// `handshake_time`. One more waits in the kernel's queue.
     pub max_handshakes: u32,
     /// How long a connection may take to say what it wants: HTTP head, or RTMP up to publish or play. Default `5s`.
     pub handshake_time: Seconds,
