@@ -1,9 +1,11 @@
 //! The bars: what each promises, what was found, and whether it holds.
 
+use relay_load::report::Faults;
+
 use crate::figures::{Spread, ratio};
 use crate::part::Part;
 use crate::parts::starter::{KILLED, is_served_whole};
-use crate::parts::{slow, stalled, storm, ten_thousand};
+use crate::parts::{stalled, storm, ten_thousand};
 use crate::results::{Measured, Results};
 use crate::sample::{Contender, Sample};
 
@@ -64,9 +66,12 @@ impl Bar {
     }
 }
 
+/// Makes the bars of one part.
+type Judge = fn(&Measured) -> Vec<Bar>;
+
 /// All bars, in the order of the parts.
 pub(crate) fn bars(results: &Results) -> Vec<Bar> {
-    let judges: [(Part, fn(&Measured) -> Vec<Bar>); 8] = [
+    let judges: [(Part, Judge); 8] = [
         (Part::Floor, floor),
         (Part::TenThousand, judge_ten_thousand),
         (Part::Peers, peers),
@@ -239,9 +244,10 @@ fn judge_stalled(measured: &Measured) -> Vec<Bar> {
     let (with, without) = (measured.look(stalled::WITH), measured.look(stalled::WITHOUT));
     let memory = |sample: &Sample| sample.rss_mb() + sample.tcp_mb();
     let p999 = |sample: &Sample| sample.report.lateness.p999;
-    let extra = |sample: &Sample, name: &str| sample.extra.get(name).copied().unwrap_or(f64::NAN);
-    let closed =
-        |sample: &Sample| extra(sample, stalled::CLOSED) / (sample.setting.viewers as f64 / 10.0).floor();
+    let closed = |sample: &Sample| {
+        let stalled = sample.setting.viewers / stalled::ONE_OF;
+        sample.report.stalled_closed as f64 / stalled as f64
+    };
     let bar = |says: &str, limit, unit, found| Bar::at_most(Part::Stalled, says, limit, unit, found);
     vec![
         bar(
@@ -260,7 +266,14 @@ fn judge_stalled(measured: &Measured) -> Vec<Bar> {
             "200 of 2000 never read: seconds until the last of them is gone",
             30.0,
             "s",
-            median(&with, |sample| extra(sample, stalled::GONE)),
+            median(&with, |sample| {
+                let after = sample.report.stalled_closed_after;
+                if after.count > 0 {
+                    after.max / 1e3
+                } else {
+                    f64::NAN
+                }
+            }),
         ),
         Bar::at_least(
             Part::Stalled,
@@ -274,23 +287,38 @@ fn judge_stalled(measured: &Measured) -> Vec<Bar> {
 
 fn judge_slow(measured: &Measured) -> Vec<Bar> {
     let all: Vec<&Sample> = measured.samples.iter().collect();
-    let extra = |name: &'static str| {
-        median(&all, move |sample| {
-            sample.extra.get(name).copied().unwrap_or(f64::NAN)
-        })
-    };
     let says = |what: &str| format!("200 of 2000 at half the rate, 2 min: {what}");
     vec![
-        Bar::at_least(Part::Slow, says("skips"), 1.0, "", extra(slow::SKIPS)),
-        Bar::at_most(Part::Slow, says("viewers closed"), 0.0, "", extra(slow::CLOSED)),
+        Bar::at_least(
+            Part::Slow,
+            says("skips"),
+            1.0,
+            "",
+            median(&all, |sample| sample.report.slow.skips as f64),
+        ),
         Bar::at_most(
             Part::Slow,
-            says("records not whole"),
+            says("viewers closed, slow ones and others"),
             0.0,
             "",
-            median(&all, |sample| sample.report.faults.corrupt as f64),
+            median(&all, |sample| {
+                (sample.report.slow_closed + sample.report.closed) as f64
+            }),
+        ),
+        Bar::at_most(
+            Part::Slow,
+            says("records not whole, doubled, or lost without a skip"),
+            0.0,
+            "",
+            median(&all, |sample| whole_faults(sample) as f64),
         ),
     ]
+}
+
+/// Everything that may not happen to media, slow viewer or not.
+pub(crate) fn whole_faults(sample: &Sample) -> u64 {
+    let of = |faults: Faults| faults.corrupt + faults.gaps + faults.duplicates + faults.backwards;
+    of(sample.report.faults) + of(sample.report.slow)
 }
 
 fn streams(measured: &Measured) -> Vec<Bar> {

@@ -17,9 +17,14 @@ pub(crate) const ROUNDS: u32 = 3;
 /// a machine that is too slow.
 const MAX_REPEATS: u32 = 2;
 
-/// The floor's p99 above this many periods is the machine's fault, not the floor's: what a perfect loop sends is up to one
-/// period old.
-const LATE_PERIODS: f64 = 1.5;
+/// The floor's p99 by this many periods above what a perfect loop has is the machine's fault, not the floor's.
+const LATE_PERIODS: f64 = 0.5;
+
+/// In how many bursts a perfect loop sends a keyframe: one that is a period old at most, and above this rate the rest of it
+/// one period later, since a socket does not take it all at once.
+const fn bursts(mbit: u32) -> f64 {
+    if mbit > 1 { 2.0 } else { 1.0 }
+}
 
 /// One thing to measure in each round.
 #[derive(Clone, Debug)]
@@ -171,7 +176,7 @@ fn is_late_floor(sample: &Sample) -> bool {
     };
     // One that cannot deliver is late for another reason, which no repetition mends.
     sample.contender == Contender::Floor
-        && sample.report.lateness.p99 > LATE_PERIODS * period
+        && sample.report.lateness.p99 > (bursts(sample.setting.mbit) + LATE_PERIODS) * period
         && sample.delivers()
 }
 

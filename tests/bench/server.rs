@@ -17,9 +17,6 @@ const STREAM: &str = "live/bench";
 /// What a publisher has to come up to speed at a server that does not say when a stream is there.
 const FIRST_PICTURES: Duration = Duration::from_secs(2);
 
-/// The metric of viewers who are gone, by reason.
-const GOODBYES: &str = "relay_viewer_goodbyes_total";
-
 /// A server that serves a stream. Both processes end when it is dropped.
 pub(crate) struct Server {
     /// Where viewers go; `{n}` in it stands for the number of the stream where there are several.
@@ -38,7 +35,9 @@ enum Kind {
 
 /// The bench's own tables of a node: the one place where a fixed period becomes configuration.
 pub(crate) fn fanout_table(period_ms: Option<u32>) -> String {
-    let period = period_ms.map_or_else(String::new, |ms| format!("period = \"{ms}ms\"\n"));
+    let period = period_ms.map_or_else(String::new, |ms| {
+        format!("period_min = \"{ms}ms\"\nperiod_max = \"{ms}ms\"\n")
+    });
     format!("[fanout]\nshards = 1\n{period}")
 }
 
@@ -107,17 +106,6 @@ impl Server {
                 _process: running.process,
             },
         })
-    }
-
-    /// Viewers that one of our servers closed, for whatever reason but their own leaving.
-    ///
-    /// # Errors
-    /// When it is none of ours, or does not answer.
-    pub(crate) async fn closed_viewers(&self) -> Result<f64> {
-        let page = self.node()?.metrics().await?;
-        let all = page.sum(GOODBYES).unwrap_or_default();
-        let left = page.sum_where(GOODBYES, "reason=\"left\"");
-        Ok(all - left.unwrap_or_default())
     }
 
     /// The node that serves, where it is one of ours.

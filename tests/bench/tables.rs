@@ -1,9 +1,9 @@
 //! The tables of docs/performance.md, one text per part.
 
 use crate::figures::{Spread, ratio};
-use crate::judge::{Bar, median};
+use crate::judge::{Bar, median, whole_faults};
 use crate::part::Part;
-use crate::parts::{budget, slow, stalled, starter, storm};
+use crate::parts::{budget, stalled, starter, storm};
 use crate::results::{Measured, Results};
 use crate::sample::{Contender, Sample, Setting};
 use crate::table::Table;
@@ -245,14 +245,14 @@ fn looks(measured: &Measured, looks: &[(&str, &str)]) -> String {
     let gone: Vec<&Sample> = measured
         .samples
         .iter()
-        .filter(|sample| sample.extra.contains_key(stalled::GONE))
+        .filter(|sample| sample.report.stalled_closed_after.count > 0)
         .collect();
     if gone.is_empty() {
         return table.text();
     }
-    let seconds = spread(&gone, 0, |sample| sample.extra[stalled::GONE]);
+    let seconds = spread(&gone, 0, |sample| sample.report.stalled_closed_after.max / 1e3);
     format!(
-        "{}\nThe last stalled viewer was closed after {seconds} s.\n",
+        "{}\nThe last stalled viewer was closed {seconds} s after its request.\n",
         table.text()
     )
 }
@@ -261,19 +261,21 @@ fn slow_viewers(measured: &Measured) -> String {
     let mut table = Table::new(&[
         "viewers",
         "seconds",
-        "skips",
-        "viewers closed",
-        "records not whole",
+        "skips of the slow",
+        "slow ones closed",
+        "others closed",
+        "records not whole, doubled or lost",
         "latency p50 / p99 of the others, ms",
     ]);
     for sample in &measured.samples {
-        let extra = |name: &str| sample.extra.get(name).copied().unwrap_or_default();
+        let report = &sample.report;
         table.row(&[
             sample.setting.viewers.to_string(),
-            number(sample.report.seconds),
-            number(extra(slow::SKIPS)),
-            number(extra(slow::CLOSED)),
-            sample.report.faults.corrupt.to_string(),
+            number(report.seconds.round()),
+            report.slow.skips.to_string(),
+            report.slow_closed.to_string(),
+            report.closed.to_string(),
+            whole_faults(sample).to_string(),
             latency(&[sample]),
         ]);
     }
@@ -343,6 +345,7 @@ fn counted(measured: &Measured) -> String {
                 "sends" => per_period.as_str(),
                 "short sends" => "none: who keeps up is never cut short",
                 "bytes" => rate.as_str(),
+                "turns of the loop" => per_slot.as_str(),
                 _ => "",
             };
             row("/metrics", metric, *value, expected);

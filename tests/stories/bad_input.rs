@@ -184,7 +184,7 @@ fn an_edge_takes_no_publisher() {
 fn a_bad_configuration_starts_nothing() {
     story("bad_config", Turn::Beside, async |stage| {
         for (number, tables) in [
-            "[fanout]\nperiod = \"never\"",
+            "[fanout]\nperiod_min = \"never\"",
             "[[source]]\nfile = 7",
             "[nonsense]",
             "[viewers",

@@ -8,14 +8,17 @@
 
 mod bad_input;
 mod browser;
+mod budget;
 mod byte_exactness;
 mod demo;
 mod dependencies;
+mod descriptors;
 mod edge_cut_off;
 mod ffmpeg_publishes_everyone_watches;
 mod first_start;
 mod fuzz;
 mod http_answers;
+mod instructions;
 mod latency;
 mod memory;
 mod metrics;
@@ -23,4 +26,5 @@ mod origin_dies;
 mod publisher_returns;
 mod push;
 mod rogue_children;
+mod sinks;
 mod stalled_viewer;

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::http::{ask, get, get_by_socket};
 use crate::memory::Memory;
@@ -223,6 +226,48 @@ impl Node {
     /// When it is down.
     pub fn memory(&self) -> Result<Memory> {
         Memory::of(self.pid()?)
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn open_files(&self) -> Result<u64> {
+        Ok(self.memory()?.descriptors as u64)
+    }
+
+    /// Changes how many files it may open while it runs, and gives what held before.
+    ///
+    /// # Errors
+    /// When it is down, or the system refuses.
+    pub fn limit_files(&self, soft: u64) -> Result<u64> {
+        let pid = i32::try_from(self.pid()?).ok().and_then(Pid::from_raw);
+        let held = getrlimit(Resource::Nofile);
+        let wanted = Rlimit {
+            current: Some(soft),
+            maximum: held.maximum,
+        };
+        let before = prlimit(pid, Resource::Nofile, wanted)?;
+        before.current.context("the number of open files has a bound")
+    }
+
+    /// The CPU time that it has used so far.
+    ///
+    /// # Errors
+    /// When it is down.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
+        // Behind the name, which may hold anything: utime and stime are the 14th and 15th of all (proc(5)).
+        let fields = stat.rsplit_once(')').context("a name in brackets")?.1;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        Ok(Duration::from_secs_f64(
+            ticks as f64 / clock_ticks_per_second() as f64,
+        ))
     }
 
     /// What its admin API answers to a `GET`.

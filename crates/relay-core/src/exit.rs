@@ -6,6 +6,8 @@
 pub enum Exit {
     /// All went well.
     Ok = 0,
+    /// All was done, and what was found is not what was demanded.
+    Unmet = 1,
     /// The command line was wrong.
     Usage = 64,
     /// Something that is needed is not there: a running origin, a port.

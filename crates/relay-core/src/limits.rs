@@ -33,8 +33,19 @@ pub const CONFIG_BYTES: u64 = 256 * 1024;
 /// The largest file that holds a token: far more than one token, far less than a mistaken path to a film.
 pub const TOKEN_FILE_BYTES: u64 = 16 * 1024;
 
-/// Descriptors kept from viewers, for the listeners, the links, the log's segments, metrics and admin.
+/// Descriptors kept from connections, for the listeners, the links, the log's segments, metrics and admin; half of them all
+/// where there are few.
 pub const RESERVED_FILES: u64 = 512;
+
+/// The least number of descriptors with which a node comes up: its runtime, listeners, links, log and a few connections.
+pub const LEAST_FILES: u64 = 64;
+
+/// The part of what is left that connections may take which are not viewers yet.
+const HANDSHAKE_SHARE: u64 = 4;
+
+/// The lowest of the highest descriptors, counted from the limit, that a connection may not have: whatever it was that
+/// took the rest, those who look after the node still get in.
+pub(crate) const LAST_FILES: u64 = 16;
 
 /// The part of a machine's memory that an edge's log may fill; the rest is for the kernel's sockets and the program.
 const EDGE_MEMORY_SHARE: u64 = 4;
@@ -51,8 +62,8 @@ pub struct Limits {
     /// Viewers on this node, all streams and protocols together. Default `50000`; each costs about 20 KB, nearly all of it
     /// in the kernel, and one descriptor.
     pub max_viewers: u32,
-    /// Connections that are neither viewer nor publisher yet. Default `1024`; each may hold 16 KB for up to
-    /// `handshake_time`. One more is closed at once.
+    /// Connections that are no viewers yet, and publishers. Default `1024`; each may hold 16 KB for up to
+    /// `handshake_time`. One more waits in the kernel's queue.
     pub max_handshakes: u32,
     /// How long a connection may take to say what it wants: HTTP head, or RTMP up to publish or play. Default `5s`.
     pub handshake_time: Seconds,
@@ -149,9 +160,37 @@ impl OpenFiles {
         Self::read()
     }
 
-    /// How many viewers fit, after what the program itself needs.
+    /// Whether a node can do with so few.
+    ///
+    /// # Errors
+    /// When it cannot; said before anything is opened, since libraries below would panic.
+    pub fn enough(self) -> Result<Self, TooFewFiles> {
+        match self.soft {
+            Some(files) if files < LEAST_FILES => Err(TooFewFiles(files)),
+            _ => Ok(self),
+        }
+    }
+
+    /// How many connections fit, of viewers and others, after what the program itself needs.
+    pub fn connections(self) -> u64 {
+        let all = self.soft.unwrap_or(u64::MAX);
+        all - RESERVED_FILES.min(all / 2)
+    }
+
+    /// How many of them may be something else than viewers, where `wanted` are asked for.
+    pub fn handshakes(self, wanted: u32) -> u32 {
+        let most = (self.connections() / HANDSHAKE_SHARE).max(1);
+        u32::try_from(most).unwrap_or(u32::MAX).min(wanted)
+    }
+
+    /// How many viewers fit beside the usual number of others.
     pub fn viewers(self) -> u64 {
-        self.soft.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES)
+        self.viewers_beside(Limits::default().max_handshakes)
+    }
+
+    /// How many viewers fit where `handshakes` others are asked for.
+    pub fn viewers_beside(self, handshakes: u32) -> u64 {
+        self.connections() - u64::from(self.handshakes(handshakes)).min(self.connections())
     }
 
     /// The same after [`raise`](Self::raise), for a program that only looks.
@@ -163,6 +202,13 @@ impl OpenFiles {
         }
     }
 }
+
+/// The process may open too few files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process may open {0} files and needs {LEAST_FILES} at least: raise LimitNOFILE in the unit, or `ulimit -Hn`"
+)]
+pub struct TooFewFiles(u64);
 
 impl fmt::Display for OpenFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -201,7 +247,27 @@ mod tests {
             soft: Some(1024),
             hard: Some(4096),
         };
-        assert_eq!(few.to_string(), "1024 open files (room for 512 viewers)");
-        assert_eq!(few.raised().viewers(), 4096 - RESERVED_FILES);
+        assert_eq!(few.to_string(), "1024 open files (room for 384 viewers)");
+        assert_eq!(few.raised().viewers(), (4096 - RESERVED_FILES) / 4 * 3);
+    }
+
+    /// R66: whatever the bound, viewers, others and the program itself fit into it together.
+    #[test]
+    fn every_descriptor_is_promised_once() {
+        for soft in [0, 1, 3, 16, 64, 1000, 1024, 1_048_576, u64::MAX] {
+            let files = OpenFiles {
+                soft: Some(soft),
+                hard: None,
+            };
+            for wanted in [16, 1024, 65_536] {
+                let (viewers, others) = (files.viewers_beside(wanted), files.handshakes(wanted));
+                assert!(
+                    viewers + u64::from(others) <= files.connections().max(1),
+                    "{soft} {wanted}"
+                );
+                assert!(others >= 1 && others <= wanted);
+            }
+            assert!(soft - files.connections() >= RESERVED_FILES.min(soft / 2));
+        }
     }
 }

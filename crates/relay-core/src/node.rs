@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use relay_web::Assets;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +23,7 @@ use crate::limits::OpenFiles;
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
-use crate::stream::{Hub, HubConfig, LogConfig};
+use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
 
 /// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
 const BUDGET_CHECK: Duration = Duration::from_millis(250);
@@ -37,6 +38,9 @@ pub enum NodeError {
     /// A port could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// There is no memory for streams.
+    #[error("this system gives no memory for streams (memfd_create, ftruncate, mmap of 2 MB): {0}")]
+    Memory(std::io::Error),
     /// The fan-out's threads could not be started.
     #[error("cannot start the fan-out: {0}")]
     Fanout(#[from] std::io::Error),
@@ -80,6 +84,8 @@ impl Node {
         registry: &Registry,
         clock: Clock,
     ) -> Result<Self, NodeError> {
+        // Better a sentence now than a stream refused in mid-broadcast.
+        try_memory().map_err(NodeError::Memory)?;
         let limits = &config.limits;
         let hub = Arc::new(Hub::new(HubConfig {
             max_streams: limits.max_streams as usize,
@@ -89,10 +95,13 @@ impl Node {
             },
         }));
         // The log's segments, the links and the admin side need descriptors too: viewers don't get the last ones.
-        let most = u64::from(limits.max_viewers).min(OpenFiles::read().viewers());
+        let files = OpenFiles::read();
+        let most = u64::from(limits.max_viewers).min(files.viewers_beside(limits.max_handshakes));
         let fanout = FanoutConfig {
             shards: config.fanout.shards.map_or(0, NonZeroU16::get).into(),
-            period_ms: config.fanout.period.millis(),
+            period_min_ms: config.fanout.period_min.millis(),
+            period_max_ms: config.fanout.period_max.millis(),
+            sendfile_from: config.fanout.sendfile_from.len(),
             max_late_ms: limits.max_late.millis(),
             no_progress_ms: limits.no_progress.millis(),
             max_viewers: usize::try_from(most).unwrap_or(usize::MAX),
@@ -124,8 +133,10 @@ impl Node {
             assets: Assets::load(),
             cors: config.viewers.cors.as_str().to_owned(),
             frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),
+            places: Arc::new(Semaphore::new(
+                OpenFiles::read().handshakes(config.limits.max_handshakes) as usize,
+            )),
             limits: ServeLimits {
-                max_connections: config.limits.max_handshakes as usize,
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
                 publisher_idle: config.limits.publisher_silence.get(),

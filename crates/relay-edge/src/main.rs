@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use relay_core::command_line::{complain, parse, say};
 use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
+use relay_core::limits::OpenFiles;
 use relay_core::token::JoinToken;
 use relay_core::{check, logging, signals};
 use relay_edge::cli::{Cli, Verb};
@@ -56,6 +57,9 @@ fn run(config: &Config, environment: &Environment, join: Option<&str>) -> Result
         .parse::<JoinToken>()
         .map_err(|error| (Exit::Config, anyhow!("the join token is no good: {error}")))?;
     logging::start(&config.log).map_err(|error| (Exit::Software, error.into()))?;
+    OpenFiles::raise()
+        .enough()
+        .map_err(|error| (Exit::OsError, error.into()))?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| (Exit::OsError, anyhow!("cannot start: {error}")))?;
     runtime.block_on(async {

@@ -2,7 +2,7 @@
 
 use argh::FromArgs;
 
-use crate::{floor, publish};
+use crate::{floor, publish, watch};
 
 /// Measures how well a relay serves: publishes synthetic streams, watches them with thousands of viewers, and shows what the
 /// machine could do at best.
@@ -26,6 +26,8 @@ pub struct Cli {
 pub enum Verb {
     /// Publish.
     Publish(publish::Verb),
+    /// Watch.
+    Watch(watch::Verb),
     /// Be the floor.
     Floor(floor::Verb),
 }

@@ -14,21 +14,25 @@
 //!
 //! - [`publish`]: sends it over RTMP, in real time.
 //! - [`floor`]: the bare send loop.
+//! - [`watch`]: the audience; [`machine`]: what it and the server take of the machine.
 //!
 //! What is told:
 //!
-//! - [`report`]: what a watch found.
+//! - [`report`]: what a watch found; [`plot`]: the same as a picture.
 
 mod bits;
 pub mod cli;
 pub mod floor;
 pub mod footage;
+pub mod machine;
 pub mod mark;
 pub mod picture;
+pub mod plot;
 pub mod profile;
 pub mod publish;
 pub mod report;
 pub mod sound;
+pub mod watch;
 
 /// The program's name, for what it prints.
 pub const NAME: &str = "relay-load";

@@ -2,7 +2,7 @@
 //!
 //! A keyframe ([`key`]) is a row of bars that spell its number in binary: going from left to right, the brightness changes
 //! at each 1. A picture between keyframes ([`repeat`]) is the one before it again. Either is some ten to three hundred bytes;
-//! what is missing of a stream's rate is [`filler`], which decoders are made to pass over.
+//! what is missing of a stream's rate is filler, which decoders are made to pass over.
 //!
 //! Numbers in comments are sections of ITU-T H.264.
 
@@ -50,12 +50,12 @@ mod nal_header {
     pub(super) const FILLER: u8 = 0x0C;
 }
 
-/// Luma prediction of an Intra_16x16 macroblock: the `mb_type` that has no coefficients but the DC ones (table 7-11).
+/// Whence the brightness of an Intra_16x16 macroblock is predicted: the `mb_type` that has no coefficients but the DC ones (table 7-11).
 #[derive(Clone, Copy)]
 enum Predicted {
-    FromAbove = 1,
-    FromLeft = 2,
-    FromAverage = 3,
+    Above = 1,
+    Left = 2,
+    Average = 3,
 }
 
 /// The body of the tag that comes before all pictures: AVCDecoderConfigurationRecord (ISO/IEC 14496-15).
@@ -203,15 +203,15 @@ fn key_slice(number: u64) -> Vec<u8> {
     put_slice_quality(&mut bits);
     for column in 0..COLUMNS {
         let predicted = if column == 0 {
-            Predicted::FromAverage // of nothing: 128
+            Predicted::Average // of nothing: 128
         } else {
-            Predicted::FromLeft
+            Predicted::Left
         };
         let change = changes_at(number, column).then(|| brightness(number, column) == LIGHT);
         put_macroblock(&mut bits, predicted, change);
     }
     for _ in COLUMNS..COLUMNS * ROWS {
-        put_macroblock(&mut bits, Predicted::FromAbove, None);
+        put_macroblock(&mut bits, Predicted::Above, None);
     }
     nal(nal_header::KEY, &bits.into_rbsp())
 }

@@ -32,8 +32,11 @@ pub struct Delivery {
     pub p50: f64,
     /// Of all viewers together.
     pub mean: f64,
-    /// Share of all expected bytes that came within the on-time limit after they were made.
+    /// Share of all expected bytes that came within the on-time limit after they were made; 0 for frames that do not say
+    /// when they were made.
     pub on_time: f64,
+    /// The same of the viewer with the smallest share.
+    pub on_time_min: f64,
 }
 
 /// What went wrong with media, over all viewers whose bytes were looked at.
@@ -47,6 +50,8 @@ pub struct Faults {
     pub corrupt: u64,
     /// Jumps ahead to a keyframe, as a slow viewer makes them.
     pub skips: u64,
+    /// Tags whose time was before that of the one before on the same track.
+    pub backwards: u64,
 }
 
 /// What a process took during the measurement.
@@ -103,8 +108,14 @@ pub struct Report {
     pub seconds: f64,
     /// What became of those who came, by outcome: `served`, `refused`, `redirected`, `timed_out`, …
     pub joins: BTreeMap<String, u64>,
-    /// Viewers that the server closed before the end.
+    /// Viewers that the server closed before the end; those that were slow or stalled on purpose not counted.
     pub closed: u64,
+    /// Viewers closed among those that were slow on purpose.
+    pub slow_closed: u64,
+    /// Viewers closed among those that never read.
+    pub stalled_closed: u64,
+    /// From their request until they were closed.
+    pub stalled_closed_after: Percentiles,
     /// From connect to the first byte of the answer's body.
     pub first_byte: Percentiles,
     /// From connect to the first keyframe, whole.
@@ -117,8 +128,14 @@ pub struct Report {
     pub bytes: u64,
     /// What viewers got of what they should have.
     pub delivery: Delivery,
+    /// Bits per second that the sources gave each viewer to expect, the tags' headers included; the mean over all streams.
+    pub source_rate: f64,
+    /// Seconds in which a source itself stalled, over all streams.
+    pub source_stalled_seconds: u64,
     /// What was wrong.
     pub faults: Faults,
+    /// What was wrong with what slow viewers got; their skips are as it should be.
+    pub slow: Faults,
     /// Sum over all seconds of the viewers starved in it; seconds in which the source itself stalled not counted.
     pub starved_viewer_seconds: u64,
     /// The processes that were asked for.

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use relay_core::command_line::{complain, has_left, parse, say};
 use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
+use relay_core::limits::OpenFiles;
 use relay_core::{check, signals};
 use relay_origin::cli::{Cli, TokenVerb, Verb};
 use relay_origin::origin::Origin;
@@ -45,8 +46,12 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
     let load = |path: Option<&Path>| {
         Config::load(path, &environment).map_err(|error| (Exit::Config, anyhow::Error::from(error)))
     };
-    let runtime =
-        || tokio::runtime::Runtime::new().map_err(|error| (Exit::OsError, anyhow!("cannot start: {error}")));
+    let runtime = || {
+        OpenFiles::raise()
+            .enough()
+            .map_err(|error| (Exit::OsError, anyhow::Error::from(error)))?;
+        tokio::runtime::Runtime::new().map_err(|error| (Exit::OsError, anyhow!("cannot start: {error}")))
+    };
     let done = |result: Result<(), verbs::VerbError>| match result {
         Ok(()) => Ok(Exit::Ok),
         Err(verbs::VerbError::Output(error)) if has_left(&error) => Ok(Exit::Ok),

@@ -28,9 +28,10 @@ pub(crate) const PERIOD_MS: u32 = 50;
 const COUNTING: Duration = Duration::from_secs(5);
 
 /// Counters of the metrics page that are compared, and the names of what becomes of them.
-const COUNTED: [(&str, &str); 3] = [
+const COUNTED: [(&str, &str); 4] = [
     ("relay_fanout_sends_total", "metric sends"),
     ("relay_fanout_short_sends_total", "metric short sends"),
+    ("relay_fanout_turns_total", "metric turns of the loop"),
     ("relay_egress_bytes_total", "metric bytes"),
 ];
 

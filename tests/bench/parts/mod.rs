@@ -3,7 +3,7 @@
 pub(crate) mod budget;
 mod floor;
 mod peers;
-pub(crate) mod slow;
+mod slow;
 pub(crate) mod stalled;
 pub(crate) mod starter;
 pub(crate) mod storm;

@@ -16,17 +16,11 @@ use crate::watch::Watch;
 const VIEWERS: u64 = 2_000;
 const ONE_OF: u64 = 10;
 
-/// Times that the server moved a late viewer to a newer start point.
-pub(crate) const SKIPS: &str = "skips";
-
-/// Viewers that the server closed, for whatever reason but their own leaving.
-pub(crate) const CLOSED: &str = "closed_by_server";
-
 /// One round: what is asked is not a time but that something never happens.
 pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
     let mut measured = lab.measured(Part::Slow);
     let setting = Setting::of(lab.viewers(VIEWERS));
-    let slow = (setting.viewers / ONE_OF).max(1);
+    let slow = setting.viewers / ONE_OF;
     lab.say(&format!("{} viewers, {slow} at half the rate", setting.viewers));
     let server = Server::start(lab, Contender::Relay, &setting).await?;
     let watch = Watch {
@@ -36,14 +30,6 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
     };
     let listening = Noise::listen(&lab.cores());
     let report = watch.run(lab).await?;
-    let page = server.node()?.metrics().await?;
-    let extra = BTreeMap::from([
-        (
-            SKIPS.to_owned(),
-            page.sum("relay_viewer_skips_total").unwrap_or_default(),
-        ),
-        (CLOSED.to_owned(), server.closed_viewers().await?),
-    ]);
     measured.samples.push(Sample {
         contender: Contender::Relay,
         setting,
@@ -52,7 +38,7 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
         server: server.pid,
         report,
         noise: listening.finish(),
-        extra,
+        extra: BTreeMap::new(),
     });
     Ok(measured)
 }

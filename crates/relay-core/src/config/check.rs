@@ -86,7 +86,13 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         size(64 << 10)..=size(1 << 30),
     )?;
     within("link.window", link.window, size(64 << 10)..=size(1 << 30))?;
-    within("fanout.period", fanout.period, ms(5)..=ms(1000))?;
+    within("fanout.period_min", fanout.period_min, ms(5)..=ms(1000))?;
+    within("fanout.period_max", fanout.period_max, ms(5)..=ms(1000))?;
+    within(
+        "fanout.sendfile_from",
+        fanout.sendfile_from,
+        size(0)..=size(1 << 40),
+    )?;
     within(
         "viewers.send_buffer",
         viewers.send_buffer,

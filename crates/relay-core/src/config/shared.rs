@@ -234,16 +234,25 @@ pub struct Fanout {
     /// How many shards, one thread each. Default: one per core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<NonZeroU16>,
-    /// How often each viewer gets what is new. Default `50ms`. Half of it is added to the latency on average; CPU per
-    /// viewer grows as it shrinks.
-    pub period: Seconds,
+    /// How often each viewer gets what is new while there are few. Default `20ms`. Half of it is added to the latency on
+    /// average; CPU per viewer grows as it shrinks.
+    pub period_min: Seconds,
+    /// The same when a thread is 60 % busy; in between the period grows with the work. Default `250ms`. No more than
+    /// `period_min` is a period that never changes.
+    pub period_max: Seconds,
+    /// Bursts of this size or more go out by `sendfile`, which lends the log's pages to the socket; smaller ones by
+    /// `send`, which copies. Default `48KiB`, where the one becomes cheaper than the other; `relay-edge measure` says
+    /// where that is on this machine.
+    pub sendfile_from: ByteSize,
 }
 
 impl Default for Fanout {
     fn default() -> Self {
         Self {
             shards: None,
-            period: Seconds::from_millis(50),
+            period_min: Seconds::from_millis(20),
+            period_max: Seconds::from_millis(250),
+            sendfile_from: ByteSize::from_bytes(48 << 10),
         }
     }
 }

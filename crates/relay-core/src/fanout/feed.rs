@@ -1,10 +1,14 @@
 //! A feed: one flavour of one stream with those of a shard's viewers that watch it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use slab::Slab;
 
-use super::viewer::Hot;
+use super::side::Side;
+use super::step::{Moment, Outcome, Sink, Step, Tally};
+use super::viewer::{Cold, Hot};
 use crate::clock::Now;
 use crate::flavour::Flavour;
 use crate::stream::{Headers, Lease, Stream, View};
@@ -57,6 +61,53 @@ impl Feed {
             self.late = (now.mono_ms, self.view.first_appended_since(since));
         }
         self.late.1
+    }
+
+    /// What its viewers take together, in bytes per second.
+    pub(super) fn weight(&self) -> u64 {
+        self.viewers as u64 * self.stream.weight()
+    }
+
+    /// One of its viewers, by the index among the cold.
+    pub(super) fn anyone(&self) -> Option<usize> {
+        self.slots.iter().flatten().next().map(|hot| hot.cold as usize)
+    }
+
+    /// A step of those viewers of `slot` who stand at `places`. Who is at an end is put into `partings`.
+    pub(super) fn step<S: Sink>(
+        &mut self,
+        slot: usize,
+        places: Range<usize>,
+        moment: Moment,
+        sink: S,
+        colds: &mut Slab<Cold>,
+        partings: &mut Vec<(usize, Outcome)>,
+    ) -> Tally {
+        let mut step = Step {
+            view: &self.view,
+            flavour: self.flavour,
+            moment,
+            sink,
+            tally: Tally::default(),
+        };
+        // Every viewer has its cold part; were one lost, it would have nothing to say.
+        let mut silent = Side::default();
+        for hot in self.slots[slot].get_mut(places).into_iter().flatten() {
+            let cold = hot.cold as usize;
+            let skips = step.tally.skips;
+            let (reborrowed, silent) = (&mut *colds, &mut silent);
+            let side = move || reborrowed.get_mut(cold).map_or(silent, |cold| &mut cold.side);
+            let outcome = step.run(hot, side);
+            if step.tally.skips != skips
+                && let Some(cold) = colds.get_mut(cold)
+            {
+                cold.skips = cold.skips.saturating_add(1);
+            }
+            if outcome != Outcome::Stays {
+                partings.push((cold, outcome));
+            }
+        }
+        step.tally
     }
 
     /// Where a joiner begins, and what it gets first. Without any start point left it begins at the live edge and waits

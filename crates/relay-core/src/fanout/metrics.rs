@@ -1,6 +1,8 @@
 //! What the fan-out counts.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
 
 use super::viewer::Goodbye;
 use crate::flavour::Flavour;
@@ -12,11 +14,14 @@ pub struct FanoutMetrics {
     pub(super) joins: IntCounterVec,
     pub(super) goodbyes: IntCounterVec,
     pub(super) egress: IntCounterVec,
+    pub(super) sent: IntCounterVec,
     pub(super) sends: IntCounter,
     pub(super) short_sends: IntCounter,
     pub(super) skips: IntCounter,
     pub(super) slot_lateness: Histogram,
     pub(super) busy: prometheus::Counter,
+    pub(super) turns: IntCounter,
+    pub(super) period: GaugeVec,
 }
 
 impl FanoutMetrics {
@@ -48,6 +53,13 @@ impl FanoutMetrics {
                 ),
                 &["flavour"],
             )?,
+            sent: IntCounterVec::new(
+                Opts::new(
+                    "relay_fanout_sent_bytes_total",
+                    "The same bytes by system call: send copies them, sendfile lends the log's pages.",
+                ),
+                &["call"],
+            )?,
             sends: IntCounter::new("relay_fanout_sends_total", "Send system calls for viewers.")?,
             short_sends: IntCounter::new(
                 "relay_fanout_short_sends_total",
@@ -68,6 +80,17 @@ impl FanoutMetrics {
                 "relay_fanout_busy_seconds_total",
                 "Time that the fan-out's threads spent working.",
             )?,
+            turns: IntCounter::new(
+                "relay_fanout_turns_total",
+                "Times that the fan-out's threads woke up: for a slot, or for viewers with something to say.",
+            )?,
+            period: GaugeVec::new(
+                Opts::new(
+                    "relay_fanout_period_seconds",
+                    "How often each viewer gets what is new, by thread of the fan-out.",
+                ),
+                &["shard"],
+            )?,
         };
         metrics.preset();
         registry.register(Box::new(metrics.viewers.clone()))?;
@@ -79,6 +102,9 @@ impl FanoutMetrics {
         registry.register(Box::new(metrics.skips.clone()))?;
         registry.register(Box::new(metrics.slot_lateness.clone()))?;
         registry.register(Box::new(metrics.busy.clone()))?;
+        registry.register(Box::new(metrics.sent.clone()))?;
+        registry.register(Box::new(metrics.turns.clone()))?;
+        registry.register(Box::new(metrics.period.clone()))?;
         Ok(metrics)
     }
 

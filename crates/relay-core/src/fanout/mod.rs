@@ -7,6 +7,7 @@
 
 mod feed;
 mod metrics;
+mod pace;
 mod shard;
 mod side;
 mod step;
@@ -19,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -37,8 +38,13 @@ use crate::stream::{Lease, Stream};
 pub struct FanoutConfig {
     /// Threads, each with its own viewers; 0 for one per core.
     pub shards: usize,
-    /// How often each viewer gets a burst, in milliseconds. Shorter is less latency and more work per byte.
-    pub period_ms: u64,
+    /// How often each viewer gets a burst while there are few, in milliseconds. Shorter is less latency and more work
+    /// per byte.
+    pub period_min_ms: u64,
+    /// The same when the thread is as busy as it should be; equal to `period_min_ms` for a fixed period.
+    pub period_max_ms: u64,
+    /// Bursts of so many bytes or more go out by `sendfile`, smaller ones by `send`.
+    pub sendfile_from: usize,
     /// A viewer later than this skips to the newest start point, in milliseconds.
     pub max_late_ms: u64,
     /// A viewer with bytes waiting that takes none for this long is closed, in milliseconds.
@@ -51,7 +57,9 @@ impl Default for FanoutConfig {
     fn default() -> Self {
         Self {
             shards: 0,
-            period_ms: 50,
+            period_min_ms: 20,
+            period_max_ms: 250,
+            sendfile_from: 48 << 10,
             max_late_ms: 5000,
             no_progress_ms: 15_000,
             max_viewers: 20_000,
@@ -73,6 +81,13 @@ pub struct NewViewer {
     pub head: Bytes,
     /// Who understands its input, if anyone does.
     pub dialogue: Option<Box<dyn Dialogue>>,
+}
+
+impl NewViewer {
+    /// What it will take, in bytes per second.
+    fn weight(&self) -> u64 {
+        self.stream.weight()
+    }
 }
 
 /// Why a viewer was not taken over.
@@ -118,20 +133,42 @@ enum Command {
 struct Mailbox {
     commands: Mutex<Vec<Command>>,
     waker: sys::Waker,
-    load: AtomicUsize,
+    /// Bytes per second that the shard's viewers take, as it last reckoned, and those handed over since.
+    load: AtomicU64,
 }
 
 impl Mailbox {
     fn post(&self, command: Command) -> io::Result<()> {
-        self.commands
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(command);
+        let mut commands = self.lock();
+        // Under the lock, so that the shard's own reckoning misses none and counts none twice.
+        self.load.fetch_add(command.weight(), Ordering::Relaxed);
+        commands.push(command);
+        drop(commands);
         self.waker.wake()
     }
 
     fn take(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Takes over what the shard reckons that it carries, and adds those who are still in the letter box.
+    fn set_load(&self, carried: u64) {
+        let commands = self.lock();
+        let coming: u64 = commands.iter().map(Command::weight).sum();
+        self.load.store(carried + coming, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Command {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Add { viewer, .. } => viewer.weight(),
+            _ => 0,
+        }
     }
 }
 
@@ -152,10 +189,11 @@ impl Fanout {
             let mailbox = Arc::new(Mailbox {
                 commands: Mutex::default(),
                 waker,
-                load: AtomicUsize::new(0),
+                load: AtomicU64::new(0),
             });
             let shard = shard::Shard::new(
                 &config,
+                number,
                 clock,
                 Arc::clone(&mailbox),
                 Arc::clone(&viewers),
@@ -177,7 +215,7 @@ impl Fanout {
         })
     }
 
-    /// Gives a viewer to the shard with the fewest; its first burst goes out at once. Returns the viewer's id.
+    /// Gives a viewer to the shard that carries least; its first burst goes out at once. Returns the viewer's id.
     ///
     /// # Errors
     /// When it is one too many, or memory is out; the viewer is dropped, that is, its socket closed.
@@ -201,7 +239,6 @@ impl Fanout {
             .min_by_key(|mailbox| mailbox.load.load(Ordering::Relaxed));
         let mailbox = lightest.ok_or(HandOverError::Stopping)?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        mailbox.load.fetch_add(1, Ordering::Relaxed);
         mailbox.post(Command::Add {
             id,
             viewer: Box::new(viewer),

@@ -1,38 +1,39 @@
 //! A shard: one thread, its viewers, its period.
+//!
+//! A turn of its loop: wait for the next slot or an event; serve the slot's viewers, if it is due; see to those with
+//! something to say or with room again; then take joiners in with the time that is left until the next slot, so
+//! that a storm of them never delays those who watch.
 
+mod input;
+mod turnover;
+
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use prometheus::IntCounter;
+use prometheus::{Gauge, IntCounter};
 use slab::Slab;
 
 use super::feed::Feed;
 use super::metrics::FanoutMetrics;
-use super::side::Side;
-use super::step::{Moment, Outcome, SocketSink, Step, Tally};
-use super::sys::{self, Poller, Readiness, WAKE_TOKEN};
-use super::viewer::{BLOCKED, Cold, ENDING, Goodbye, Hot, PAUSED, RESTART, Reply, SIDE, ViewerInfo};
+use super::pace::Pace;
+use super::step::{Moment, Outcome, SocketSink, Tally};
+use super::sys::{Poller, Readiness, WAKE_TOKEN};
+use super::viewer::{BLOCKED, Cold, Goodbye, ViewerInfo};
 use super::{Command, FanoutConfig, Mailbox, NewViewer, short_ms};
 use crate::clock::{Clock, Now};
 use crate::flavour::Flavour;
 use crate::stream::Lease;
 
-/// Slots of a period. With 10 of 5 ms the work of a period is spread finely enough that no viewer waits for all.
+/// Slots of a period. With 10 the work of a period is spread finely enough that no viewer waits for all, and a thread
+/// that serves few wakes seldom.
 const SLOTS: usize = 10;
 
-/// How long a viewer has to take the last bytes and close, in milliseconds: closing at once would reset the connection
-/// and eat the tail.
-const GOODBYE_MS: u64 = 1000;
-
-/// Input that is read and thrown away from a viewer who has nothing to say, in bytes: a pipelined request or two.
-const MAX_IGNORED_INPUT: usize = 16 << 10;
-
-/// Input read at a time.
-const INPUT_BUFFER: usize = 4096;
+/// What joiners get of a turn even where the next slot is due already: a full shard still lets them in, at the price
+/// of a slot that is late by so much.
+const LEAST_JOIN_TIME: Duration = Duration::from_micros(500);
 
 /// One thread of the fan-out.
 pub(super) struct Shard {
@@ -42,27 +43,63 @@ pub(super) struct Shard {
     feeds: Slab<Feed>,
     colds: Slab<Cold>,
     closing: Vec<usize>,
+    /// Handed over and not served yet. Bounded by the limit of viewers, in which they are counted.
+    joiners: VecDeque<Joiner>,
+    /// Viewers who had more to say than one turn hears.
+    talkers: Vec<usize>,
+    /// Viewers of the present slot who are at an end; kept for its memory.
+    partings: Vec<(usize, Outcome)>,
     viewers_everywhere: Arc<AtomicUsize>,
     metrics: FanoutMetrics,
-    egress: [IntCounter; Flavour::ALL.len()],
+    own: OwnMetrics,
     tallies: [Tally; Flavour::ALL.len()],
+    sink: SocketSink,
     max_late_ms: u32,
     no_progress_ms: u32,
-    slot_length: Duration,
+    pace: Pace,
     join_slot: usize,
+    /// Viewers by slot, all feeds together.
+    population: [usize; SLOTS],
     stopping: bool,
+}
+
+/// One who has been handed over and waits for the first burst.
+struct Joiner {
+    id: u64,
+    viewer: Box<NewViewer>,
+    lease: Lease,
+}
+
+/// The metrics that this shard alone writes, looked up once.
+struct OwnMetrics {
+    egress: [IntCounter; Flavour::ALL.len()],
+    copied: IntCounter,
+    lent: IntCounter,
+    period: Gauge,
+}
+
+impl OwnMetrics {
+    fn of(metrics: &FanoutMetrics, number: usize) -> Self {
+        Self {
+            egress: Flavour::ALL.map(|flavour| metrics.egress.with_label_values(&[flavour.name()])),
+            copied: metrics.sent.with_label_values(&["send"]),
+            lent: metrics.sent.with_label_values(&["sendfile"]),
+            period: metrics.period.with_label_values(&[&number.to_string()]),
+        }
+    }
 }
 
 impl Shard {
     pub(super) fn new(
         config: &FanoutConfig,
+        number: usize,
         clock: Clock,
         mailbox: Arc<Mailbox>,
         viewers_everywhere: Arc<AtomicUsize>,
         metrics: FanoutMetrics,
     ) -> io::Result<Self> {
         let poller = Poller::new(&mailbox.waker)?;
-        let egress = Flavour::ALL.map(|flavour| metrics.egress.with_label_values(&[flavour.name()]));
+        let period = |ms: u64| Duration::from_millis(ms.max(1));
         Ok(Self {
             clock,
             mailbox,
@@ -70,14 +107,21 @@ impl Shard {
             feeds: Slab::new(),
             colds: Slab::new(),
             closing: Vec::new(),
+            joiners: VecDeque::new(),
+            talkers: Vec::new(),
+            partings: Vec::new(),
             viewers_everywhere,
+            own: OwnMetrics::of(&metrics, number),
             metrics,
-            egress,
             tallies: Default::default(),
+            sink: SocketSink {
+                sendfile_from: config.sendfile_from,
+            },
             max_late_ms: u32::try_from(config.max_late_ms).unwrap_or(u32::MAX),
             no_progress_ms: u32::try_from(config.no_progress_ms).unwrap_or(u32::MAX),
-            slot_length: Duration::from_millis(config.period_ms.max(1)) / SLOTS as u32,
+            pace: Pace::new(period(config.period_min_ms), period(config.period_max_ms)),
             join_slot: 0,
+            population: [0; SLOTS],
             stopping: false,
         })
     }
@@ -86,34 +130,82 @@ impl Shard {
     pub(super) fn run(mut self) {
         let mut slot = 0;
         let mut due = Instant::now();
+        let mut period_begun = due;
         let mut ready = Vec::new();
         while !self.stopping {
-            let idle = self.feeds.is_empty() && self.closing.is_empty();
-            let wait = (!idle).then(|| due.saturating_duration_since(Instant::now()));
+            let idle = self.is_idle();
+            let wait = (!idle).then(|| self.time_until(due));
             ready.clear();
             if let Err(error) = self.poller.wait(wait, &mut ready) {
                 tracing::error!(%error, "a fan-out thread cannot wait for its viewers and ends");
                 break;
             }
             let begun = Instant::now();
-            for event in &ready {
-                self.handle_readiness(*event);
-            }
             if idle {
-                due = begun;
+                self.pace.rest();
+                (due, period_begun) = (begun, begun);
             }
             if begun >= due {
                 self.metrics.slot_lateness.observe((begun - due).as_secs_f64());
                 self.run_slot(slot);
-                slot = (slot + 1) % SLOTS;
+                let next = slot + self.slots_to_next(slot);
                 // A thread that was held up goes on from now: catching up would send tiny bursts.
-                due = (due + self.slot_length).max(begun);
+                due = (due + self.pace.period() / SLOTS as u32 * (next - slot) as u32).max(begun);
+                slot = next % SLOTS;
+                if next >= SLOTS {
+                    self.end_period(begun - period_begun);
+                    period_begun = begun;
+                }
             }
+            for cold in std::mem::take(&mut self.talkers) {
+                self.handle_input(cold);
+            }
+            for event in &ready {
+                self.handle_readiness(*event);
+            }
+            self.take_joiners(due.max(Instant::now() + LEAST_JOIN_TIME));
             self.publish_counts();
-            self.metrics.busy.inc_by(begun.elapsed().as_secs_f64());
+            let worked = begun.elapsed();
+            self.pace.add_work(worked);
+            self.metrics.busy.inc_by(worked.as_secs_f64());
+            self.metrics.turns.inc();
         }
         self.leave_all(Goodbye::Shutdown);
     }
+
+    fn is_idle(&self) -> bool {
+        self.feeds.is_empty() && self.closing.is_empty() && self.joiners.is_empty()
+    }
+
+    fn time_until(&self, due: Instant) -> Duration {
+        if self.talkers.is_empty() {
+            due.saturating_duration_since(Instant::now())
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// How many slots further there is somebody to serve: with a handful of viewers a thread wakes for them only.
+    fn slots_to_next(&self, slot: usize) -> usize {
+        let occupied = |steps: &usize| self.population[(slot + steps) % SLOTS] > 0;
+        (1..SLOTS).find(occupied).unwrap_or(SLOTS)
+    }
+
+    fn end_period(&mut self, elapsed: Duration) {
+        self.drop_closed(self.clock.now());
+        self.pace.end_period(elapsed);
+        self.own.period.set(self.pace.period().as_secs_f64());
+        self.weigh();
+    }
+
+    /// Tells who hands viewers over how much this shard carries.
+    fn weigh(&self) {
+        let served: u64 = self.feeds.iter().map(|(_, feed)| feed.weight()).sum();
+        let coming: u64 = self.joiners.iter().map(|joiner| joiner.viewer.weight()).sum();
+        self.mailbox.set_load(served + coming);
+    }
+
+    // ---- the slots ----
 
     fn run_slot(&mut self, slot: usize) {
         let now = self.clock.now();
@@ -122,28 +214,9 @@ impl Shard {
                 .feeds
                 .get(key)
                 .is_some_and(|feed| !feed.slots[slot].is_empty())
+                && self.sync(key)
             {
-                self.run_feed_slot(key, slot, now);
-            }
-        }
-        if slot == 0 {
-            self.drop_closed(now);
-        }
-    }
-
-    fn run_feed_slot(&mut self, key: usize, slot: usize, now: Now) {
-        if !self.sync(key) {
-            return;
-        }
-        let mut index = 0;
-        while self
-            .feeds
-            .get(key)
-            .is_some_and(|feed| index < feed.slots[slot].len())
-        {
-            // One that leaves has its place taken by the last of the slot, who is yet to be served.
-            if self.step(key, slot, index, now) {
-                index += 1;
+                self.step(key, slot, None, now);
             }
         }
     }
@@ -156,82 +229,58 @@ impl Shard {
         if feed.sync() {
             return true;
         }
-        for slot in 0..SLOTS {
-            while self
-                .feeds
-                .get(key)
-                .is_some_and(|feed| !feed.slots[slot].is_empty())
-            {
-                self.leave(key, slot, 0, Goodbye::Memory);
-            }
-        }
+        self.empty(key, Goodbye::Memory);
         false
     }
 
-    /// One viewer's step; false if it left its place.
-    fn step(&mut self, key: usize, slot: usize, index: usize, now: Now) -> bool {
+    /// A step of all viewers of a slot, or of the one at an index, whose feed is up to date.
+    fn step(&mut self, key: usize, slot: usize, only: Option<usize>, now: Now) {
         let Some(feed) = self.feeds.get_mut(key) else {
-            return false;
+            return;
         };
-        let mut tally = Tally::default();
         let moment = Moment {
             now_ms: short_ms(now),
             late_below: feed.late_below(now, self.max_late_ms),
             max_late_ms: self.max_late_ms,
             no_progress_ms: self.no_progress_ms,
         };
-        let Some(hot) = feed.slots[slot].get_mut(index) else {
-            return false;
-        };
-        let colds = &mut self.colds;
-        let cold = hot.cold as usize;
-        let mut sink = SocketSink;
-        let mut step = Step {
-            view: &feed.view,
-            flavour: feed.flavour,
-            moment,
-            sink: &mut sink,
-            tally: &mut tally,
-        };
-        let mut spare = Side::default();
-        let outcome = step.run(hot, || {
-            colds.get_mut(cold).map_or(&mut spare, |cold| &mut cold.side)
-        });
-        let flavour = feed.flavour.index();
-        self.count(flavour, tally, cold);
-        match outcome {
-            Outcome::Stays => true,
-            Outcome::AtEnd => {
-                self.say_goodbye(key, slot, index);
-                self.step(key, slot, index, now)
+        let places = only.map_or(0..feed.slots[slot].len(), |index| index..index + 1);
+        let mut partings = std::mem::take(&mut self.partings);
+        let tally = feed.step(slot, places, moment, self.sink, &mut self.colds, &mut partings);
+        self.tallies[feed.flavour.index()] += tally;
+        // Only now, since one who leaves has its place taken by the last of the slot.
+        for (cold, outcome) in partings.drain(..) {
+            match outcome {
+                Outcome::Stays => {}
+                Outcome::AtEnd => {
+                    self.say_goodbye(cold);
+                    self.step_one(cold, now);
+                }
+                Outcome::Leaves(reason) => self.leave(cold, reason),
             }
-            Outcome::Leaves(reason) => {
-                self.leave(key, slot, index, reason);
-                false
-            }
+        }
+        // What the goodbyes' own steps put there is empty by now.
+        if self.partings.capacity() < partings.capacity() {
+            self.partings = partings;
         }
     }
 
-    fn count(&mut self, flavour: usize, tally: Tally, cold: usize) {
-        let sum = &mut self.tallies[flavour];
-        sum.bytes += tally.bytes;
-        sum.sends += tally.sends;
-        sum.short += tally.short;
-        if tally.skips > 0 {
-            sum.skips += tally.skips;
-            if let Some(cold) = self.colds.get_mut(cold) {
-                cold.skips = cold.skips.saturating_add(tally.skips as u32);
-            }
+    /// A step of one viewer, whose feed is up to date.
+    fn step_one(&mut self, cold: usize, now: Now) {
+        if let Some(place) = self.place(cold) {
+            self.step(place.feed, place.slot, Some(place.index), now);
         }
     }
 
     /// Adds what was counted to the metrics, once per turn of the loop.
     fn publish_counts(&mut self) {
-        for (tally, egress) in self.tallies.iter_mut().zip(&self.egress) {
+        for (tally, egress) in self.tallies.iter_mut().zip(&self.own.egress) {
             if *tally == Tally::default() {
                 continue;
             }
-            egress.inc_by(tally.bytes);
+            egress.inc_by(tally.copied + tally.lent);
+            self.own.copied.inc_by(tally.copied);
+            self.own.lent.inc_by(tally.lent);
             self.metrics.sends.inc_by(tally.sends);
             self.metrics.short_sends.inc_by(tally.short);
             self.metrics.skips.inc_by(tally.skips);
@@ -239,30 +288,7 @@ impl Shard {
         }
     }
 
-    /// Queues what ends the stream on the wire.
-    fn say_goodbye(&mut self, key: usize, slot: usize, index: usize) {
-        let Some(feed) = self.feeds.get_mut(key) else {
-            return;
-        };
-        let Some(hot) = feed.slots[slot].get_mut(index) else {
-            return;
-        };
-        hot.flags = (hot.flags & !PAUSED) | ENDING | SIDE;
-        let Some(cold) = self.colds.get_mut(hot.cold as usize) else {
-            return;
-        };
-        cold.side.push_shared(Bytes::from_static(feed.flavour.trailer()));
-        if let Some(dialogue) = &mut cold.dialogue {
-            dialogue.handle_end();
-            while let Some(reply) = dialogue.poll_reply() {
-                if let Reply::Bytes(bytes) = reply {
-                    cold.side.push_shared(bytes);
-                }
-            }
-        }
-    }
-
-    // ---- coming and going ----
+    // ---- what comes from outside ----
 
     fn handle_readiness(&mut self, event: Readiness) {
         if event.token == WAKE_TOKEN {
@@ -272,53 +298,43 @@ impl Shard {
             }
             return;
         }
-        let Ok(cold_index) = usize::try_from(event.token) else {
+        let Ok(cold) = usize::try_from(event.token) else {
             return;
         };
-        let Some(cold) = self.colds.get(cold_index) else {
-            return;
-        };
-        let (key, slot, index) = (cold.feed, cold.slot, cold.index);
-        if cold.closing.is_some() {
-            self.drain_closing(cold_index, event.hung_up);
+        if self.is_closing(cold) {
+            self.drain_closing(cold, event.hung_up);
             return;
         }
         if event.hung_up {
-            self.leave(key, slot, index, Goodbye::Left);
+            self.leave(cold, Goodbye::Left);
             return;
         }
         if event.output {
-            let Some(hot) = self.hot(key, slot, index) else {
-                return;
-            };
-            if hot.flags & BLOCKED != 0 {
-                hot.flags &= !BLOCKED;
-                if !self.sync(key) || !self.step(key, slot, index, self.clock.now()) {
-                    return;
-                }
-            }
+            self.unblock(cold);
         }
         if event.input {
-            self.handle_input(cold_index);
+            self.handle_input(cold);
         }
     }
 
-    fn hot(&mut self, key: usize, slot: usize, index: usize) -> Option<&mut Hot> {
-        self.feeds.get_mut(key)?.slots[slot].get_mut(index)
+    /// A socket has room again: its viewer goes on at once rather than in its slot.
+    fn unblock(&mut self, cold: usize) {
+        let Some(place) = self.place(cold) else {
+            return;
+        };
+        let Some(hot) = self.hot(place).filter(|hot| hot.flags & BLOCKED != 0) else {
+            return;
+        };
+        hot.flags &= !BLOCKED;
+        if self.sync(place.feed) {
+            self.step_one(cold, self.clock.now());
+        }
     }
 
     fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Add { id, viewer, lease } => self.add(id, *viewer, lease),
-            Command::Kick { id } => {
-                let found = self
-                    .colds
-                    .iter()
-                    .find(|(_, cold)| cold.id == id && cold.closing.is_none());
-                if let Some((_, cold)) = found {
-                    self.leave(cold.feed, cold.slot, cold.index, Goodbye::Kicked);
-                }
-            }
+            Command::Add { id, viewer, lease } => self.joiners.push_back(Joiner { id, viewer, lease }),
+            Command::Kick { id } => self.kick(id),
             Command::List { reply } => {
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.send(self.list());
@@ -327,267 +343,25 @@ impl Shard {
         }
     }
 
-    fn add(&mut self, id: u64, viewer: NewViewer, lease: Lease) {
-        let NewViewer {
-            socket,
-            peer,
-            stream,
-            flavour,
-            head,
-            dialogue,
-        } = viewer;
-        let known = self
-            .feeds
-            .iter()
-            .find(|(_, feed)| feed.is_of(&stream, flavour))
-            .map(|(key, _)| key);
-        // A feed whose flavour was lost and made again lets its viewers go, and the newcomer begins another.
-        let (key, synced) = match known.filter(|key| self.sync(*key)) {
-            Some(key) => (key, true),
-            None => {
-                let key = self.feeds.insert(Feed::new(stream, flavour, lease, SLOTS));
-                (key, self.sync(key))
-            }
-        };
-        self.metrics.joins.with_label_values(&[flavour.name()]).inc();
-        let now = self.clock.now();
-        let slot = self.join_slot;
-        self.join_slot = (slot + 1) % SLOTS;
-        let cold = self.colds.vacant_entry();
-        let cold_index = cold.key();
-        let watched = self.poller.add(&socket, cold_index as u64).is_ok();
-        let feed = &mut self.feeds[key];
-        let (cursor, prelude) = feed.join();
-        let mut side = Side::default();
-        side.push_shared(head);
-        side.push_shared(prelude);
-        let index = feed.slots[slot].len();
-        cold.insert(Cold {
-            id,
-            feed: key,
-            slot,
-            index,
-            side,
-            peer,
-            dialogue,
-            joined_ms: now.mono_ms,
-            skips: 0,
-            ignored: 0,
-            closing: None,
-        });
-        let now_ms = short_ms(now);
-        feed.slots[slot].push(Hot {
-            cursor,
-            socket,
-            // A slab of viewers never holds 2^32.
-            cold: cold_index as u32,
-            progress_ms: now_ms,
-            fresh_ms: now_ms,
-            flags: SIDE,
-        });
-        feed.viewers += 1;
-        feed.stream.viewers(flavour).fetch_add(1, Ordering::Relaxed);
-        self.metrics.viewers.with_label_values(&[flavour.name()]).inc();
-        if !synced || !watched {
-            self.leave(key, slot, index, Goodbye::Memory);
-        } else if self.step(key, slot, index, now) {
-            self.handle_input(cold_index);
-        }
-    }
-
-    /// Takes a viewer out of the fan-out. What it has in its socket still arrives, unless it is stuck.
-    fn leave(&mut self, key: usize, slot: usize, index: usize, reason: Goodbye) {
-        let Some(feed) = self.feeds.get_mut(key) else {
-            return;
-        };
-        if index >= feed.slots[slot].len() {
-            return;
-        }
-        let hot = feed.slots[slot].swap_remove(index);
-        let moved = feed.slots[slot].get(index).map(|moved| moved.cold as usize);
-        if let Some(cold) = moved.and_then(|cold| self.colds.get_mut(cold)) {
-            cold.index = index;
-        }
-        feed.viewers -= 1;
-        feed.stream.viewers(feed.flavour).fetch_sub(1, Ordering::Relaxed);
-        self.metrics
-            .viewers
-            .with_label_values(&[feed.flavour.name()])
-            .dec();
-        self.metrics.goodbyes.with_label_values(&[reason.name()]).inc();
-        self.viewers_everywhere.fetch_sub(1, Ordering::Relaxed);
-        self.mailbox.load.fetch_sub(1, Ordering::Relaxed);
-        let cold_index = hot.cold as usize;
-        if let Some(cold) = self.colds.get(cold_index) {
-            tracing::debug!(viewer = cold.id, stream = %feed.stream.key(), reason = reason.name(), skips = cold.skips, "viewer gone");
-        }
-        if feed.viewers == 0 {
-            self.feeds.remove(key);
-        }
-        self.part(cold_index, hot, reason);
-    }
-
-    fn part(&mut self, cold_index: usize, hot: Hot, reason: Goodbye) {
-        match reason {
-            Goodbye::Left => {
-                self.colds.remove(cold_index);
-            }
-            Goodbye::NoProgress | Goodbye::Overrun => {
-                sys::abort_on_close(hot.socket.as_fd());
-                self.colds.remove(cold_index);
-            }
-            _ => {
-                sys::finish(hot.socket.as_fd());
-                let until = self.clock.now().mono_ms + GOODBYE_MS;
-                if let Some(cold) = self.colds.get_mut(cold_index) {
-                    cold.dialogue = None;
-                    cold.side = Side::default();
-                    cold.closing = Some((hot.socket, until));
-                    self.closing.push(cold_index);
-                }
-            }
-        }
-    }
-
-    /// Reads what a leaving viewer still says; its end, or an error, lets it go.
-    fn drain_closing(&mut self, cold_index: usize, hung_up: bool) {
-        let Some(cold) = self.colds.get_mut(cold_index) else {
-            return;
-        };
-        let Some((socket, _)) = &cold.closing else { return };
-        let mut buffer = [0; INPUT_BUFFER];
-        let mut gone = hung_up;
-        while !gone {
-            match sys::receive(socket.as_fd(), &mut buffer) {
-                Ok(Some(0)) | Err(_) => gone = true,
-                Ok(Some(count)) => {
-                    cold.ignored += count;
-                    gone = cold.ignored > MAX_IGNORED_INPUT;
-                }
-                Ok(None) => break,
-            }
-        }
-        if gone {
-            self.colds.remove(cold_index);
-            self.closing.retain(|index| *index != cold_index);
-        }
-    }
-
-    fn drop_closed(&mut self, now: Now) {
-        let colds = &mut self.colds;
-        self.closing.retain(|index| {
-            let waiting = colds.get(*index).and_then(|cold| cold.closing.as_ref());
-            let keep = waiting.is_some_and(|(_, until)| *until > now.mono_ms);
-            if !keep {
-                colds.try_remove(*index);
-            }
-            keep
-        });
-    }
-
-    fn leave_all(&mut self, reason: Goodbye) {
-        for key in 0..self.feeds.capacity() {
-            for slot in 0..SLOTS {
-                while self
-                    .feeds
-                    .get(key)
-                    .is_some_and(|feed| !feed.slots[slot].is_empty())
-                {
-                    self.leave(key, slot, 0, reason);
-                }
-            }
-        }
-    }
-
-    // ---- what viewers say ----
-
-    fn handle_input(&mut self, cold_index: usize) {
-        let mut buffer = [0; INPUT_BUFFER];
-        loop {
-            let Some(cold) = self.colds.get(cold_index).filter(|cold| cold.closing.is_none()) else {
-                return;
-            };
-            let (key, slot, index) = (cold.feed, cold.slot, cold.index);
-            let Some(hot) = self.hot(key, slot, index) else {
-                return;
-            };
-            let read = match sys::receive(hot.socket.as_fd(), &mut buffer) {
-                Ok(None) => return,
-                Ok(Some(count)) => count,
-                Err(_) => return self.leave(key, slot, index, Goodbye::Left),
-            };
-            if let Some(reason) = self.handle_bytes(cold_index, &buffer[..read]) {
-                return self.leave(key, slot, index, reason);
-            }
-            if read == 0 {
-                return;
-            }
-        }
-    }
-
-    /// What one read of input leads to; a reason if the viewer is to go.
-    fn handle_bytes(&mut self, cold_index: usize, bytes: &[u8]) -> Option<Goodbye> {
-        let now = self.clock.now();
-        let cold = self.colds.get_mut(cold_index)?;
-        let Some(dialogue) = &mut cold.dialogue else {
-            // An HTTP viewer has nothing to say. One that shuts down its sending side may go on reading.
-            cold.ignored += bytes.len();
-            return (cold.ignored > MAX_IGNORED_INPUT).then_some(Goodbye::BadInput);
-        };
-        if bytes.is_empty() {
-            return Some(Goodbye::Left);
-        }
-        if let Err(reason) = dialogue.handle_input(bytes, now) {
-            tracing::debug!(viewer = cold.id, reason, "a viewer broke its protocol");
-            return Some(Goodbye::BadInput);
-        }
-        let mut flags = 0;
-        let mut pause = None;
-        while let Some(reply) = dialogue.poll_reply() {
-            match reply {
-                Reply::Bytes(bytes) => {
-                    if !cold.side.push_reply(bytes) {
-                        return Some(Goodbye::BadInput);
-                    }
-                    flags |= SIDE;
-                }
-                Reply::Pause(on) => pause = Some(on),
-                Reply::Stop => return Some(Goodbye::Left),
-            }
-        }
-        let (key, slot, index) = (cold.feed, cold.slot, cold.index);
-        let hot = self.hot(key, slot, index)?;
-        hot.flags |= flags;
-        match pause {
-            Some(true) => hot.flags |= PAUSED,
-            Some(false) if hot.flags & PAUSED != 0 => {
-                hot.flags = (hot.flags & !PAUSED) | RESTART;
-            }
-            _ => {}
-        }
-        None
-    }
-
     fn list(&self) -> Vec<ViewerInfo> {
         let now = self.clock.now().mono_ms;
-        let place = |cold: &Cold| {
-            let feed = self.feeds.get(cold.feed)?;
-            Some((feed, feed.slots[cold.slot].get(cold.index)?))
+        let show = |(_, cold): (usize, &Cold)| {
+            let feed = self.feeds.get(cold.place.feed)?;
+            let hot = feed.slots[cold.place.slot].get(cold.place.index)?;
+            Some(ViewerInfo {
+                id: cold.id,
+                stream: feed.stream.key().clone(),
+                flavour: feed.flavour,
+                peer: cold.peer,
+                age_ms: now.saturating_sub(cold.joined_ms),
+                behind_bytes: feed.view.end().saturating_sub(hot.cursor),
+                skips: cold.skips,
+            })
         };
         let watching = self.colds.iter().filter(|(_, cold)| cold.closing.is_none());
-        watching
-            .filter_map(|(_, cold)| {
-                let (feed, hot) = place(cold)?;
-                Some(ViewerInfo {
-                    id: cold.id,
-                    stream: feed.stream.key().clone(),
-                    flavour: feed.flavour,
-                    peer: cold.peer,
-                    age_ms: now.saturating_sub(cold.joined_ms),
-                    behind_bytes: feed.view.end().saturating_sub(hot.cursor),
-                    skips: cold.skips,
-                })
-            })
-            .collect()
+        watching.filter_map(show).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

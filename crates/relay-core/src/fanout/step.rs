@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of sockets: a [`Sink`] takes bytes. So each rule has a test without a network.
 
+use std::ops::AddAssign;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
@@ -10,20 +11,43 @@ use super::side::Side;
 use super::sys;
 use super::viewer::{BLOCKED, ENDING, Goodbye, Hot, PAUSED, RESTART, SIDE};
 use crate::flavour::Flavour;
-use crate::stream::View;
+use crate::stream::{Piece, View};
 
 /// What takes a viewer's bytes.
 pub(super) trait Sink {
-    /// Takes some of `bytes`, none if it is full.
+    /// Takes some of `bytes`, which are this viewer's own; none if it is full.
     fn send(&mut self, hot: &Hot, bytes: &[u8]) -> Result<usize, Errno>;
+
+    /// Takes some of a piece of the log; none if it is full.
+    fn send_piece(&mut self, hot: &Hot, piece: &Piece<'_>) -> Result<Sent, Errno>;
+}
+
+/// What a sink took of a piece, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The kernel copied so many bytes.
+    Copied(usize),
+    /// The socket holds the log's own pages, so many bytes of them.
+    Lent(usize),
 }
 
 /// The viewer's own socket.
-pub(super) struct SocketSink;
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SocketSink {
+    /// Pieces of so many bytes or more go out by `sendfile`. Below, looking up pages costs more than copying them.
+    pub(super) sendfile_from: usize,
+}
 
 impl Sink for SocketSink {
     fn send(&mut self, hot: &Hot, bytes: &[u8]) -> Result<usize, Errno> {
         sys::send(hot.socket.as_fd(), bytes)
+    }
+
+    fn send_piece(&mut self, hot: &Hot, piece: &Piece<'_>) -> Result<Sent, Errno> {
+        if piece.bytes.len() < self.sendfile_from {
+            return sys::send(hot.socket.as_fd(), piece.bytes).map(Sent::Copied);
+        }
+        sys::send_file(hot.socket.as_fd(), piece.file, piece.offset, piece.bytes.len()).map(Sent::Lent)
     }
 }
 
@@ -54,19 +78,32 @@ pub(super) enum Outcome {
 /// What a step counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    pub(super) bytes: u64,
+    /// Bytes that the kernel copied.
+    pub(super) copied: u64,
+    /// Bytes that it took as pages.
+    pub(super) lent: u64,
     pub(super) sends: u64,
     pub(super) short: u64,
     pub(super) skips: u64,
 }
 
-/// One viewer during one slot.
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.copied += other.copied;
+        self.lent += other.lent;
+        self.sends += other.sends;
+        self.short += other.short;
+        self.skips += other.skips;
+    }
+}
+
+/// Viewers during one slot, one after the other.
 pub(super) struct Step<'a, S> {
     pub(super) view: &'a View,
     pub(super) flavour: Flavour,
     pub(super) moment: Moment,
-    pub(super) sink: &'a mut S,
-    pub(super) tally: &'a mut Tally,
+    pub(super) sink: S,
+    pub(super) tally: Tally,
 }
 
 impl<S: Sink> Step<'_, S> {
@@ -133,7 +170,8 @@ impl<S: Sink> Step<'_, S> {
 
     fn send_side(&mut self, hot: &mut Hot, side: &mut Side) -> Result<(), Outcome> {
         while let Some(front) = side.front().cloned() {
-            let sent = self.send_once(hot, &front)?;
+            let sent = self.sink.send(hot, &front).map(Sent::Copied);
+            let sent = self.count(hot, sent, front.len())?;
             side.advance(sent);
             if sent < front.len() {
                 return Err(Outcome::Stays);
@@ -178,36 +216,42 @@ impl<S: Sink> Step<'_, S> {
 
     fn send_up_to(&mut self, hot: &mut Hot, end: u64) -> Result<(), Outcome> {
         while hot.cursor < end {
-            let bytes = self.view.slice(hot.cursor, end);
-            if bytes.is_empty() {
+            let Some(piece) = self.view.piece(hot.cursor, end) else {
                 return Err(Outcome::Leaves(Goodbye::Overrun));
-            }
-            let sent = self.send_once(hot, bytes)?;
+            };
+            let sent = self.sink.send_piece(hot, &piece);
+            let sent = self.count(hot, sent, piece.bytes.len())?;
             hot.cursor += sent as u64;
-            if sent < bytes.len() {
+            if sent < piece.bytes.len() {
                 return Err(Outcome::Stays);
             }
         }
         Ok(())
     }
 
-    /// One send. A short one marks the viewer as blocked.
-    fn send_once(&mut self, hot: &mut Hot, bytes: &[u8]) -> Result<usize, Outcome> {
+    /// What one send led to. A short one marks the viewer as blocked.
+    fn count(&mut self, hot: &mut Hot, sent: Result<Sent, Errno>, wanted: usize) -> Result<usize, Outcome> {
         self.tally.sends += 1;
-        let sent = match self.sink.send(hot, bytes) {
-            Ok(sent) => sent,
+        let count = match sent {
+            Ok(Sent::Copied(count)) => {
+                self.tally.copied += count as u64;
+                count
+            }
+            Ok(Sent::Lent(count)) => {
+                self.tally.lent += count as u64;
+                count
+            }
             // The interface's queue is full for a moment. No event will tell when it is not: the next slot tries again.
-            Err(Errno::NOBUFS) => return Err(Outcome::Stays),
+            Err(Errno::NOBUFS | Errno::NOMEM) => return Err(Outcome::Stays),
             Err(_) => return Err(Outcome::Leaves(Goodbye::Left)),
         };
         // Also when it took none: the wait for progress begins now, not when the last byte of a quiet stream went out.
         hot.progress_ms = self.moment.now_ms;
-        self.tally.bytes += sent as u64;
-        if sent < bytes.len() {
+        if count < wanted {
             hot.flags |= BLOCKED;
             self.tally.short += 1;
         }
-        Ok(sent)
+        Ok(count)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system calls of the fan-out: epoll, an eventfd to wake a shard, and `send`.
+//! The system calls of the fan-out: epoll, an eventfd to wake a shard, `send` and `sendfile`. All of them are safe in rustix.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -92,20 +92,34 @@ impl Poller {
 
 /// Sends without waiting and without SIGPIPE. `Ok(0)` means that the socket takes nothing now.
 pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(0),
-            other => return other,
-        }
-    }
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(uninterrupted(|| rustix::net::send(socket, bytes, flags))?.unwrap_or(0))
+}
+
+/// Lets a non-blocking socket take pages of `file`, whose bytes never change. `Ok(0)` means that it takes nothing now.
+///
+/// There is no flag against SIGPIPE here: the runtime ignores that signal from the program's start on.
+pub(super) fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    mut offset: u64,
+    count: usize,
+) -> Result<usize, Errno> {
+    let call = || rustix::fs::sendfile(socket, file, Some(&mut offset), count);
+    Ok(uninterrupted(call)?.unwrap_or(0))
 }
 
 /// Reads what is there without waiting. `Ok(None)`: nothing now; `Ok(Some(0))`: the peer says no more.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
+    let call = || rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT);
+    Ok(uninterrupted(call)?.map(|(_, count)| count))
+}
+
+/// Calls again when a signal came between; `None` means not now.
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<Option<T>, Errno> {
     loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
-            Ok((_, count)) => return Ok(Some(count)),
+        match call() {
+            Ok(value) => return Ok(Some(value)),
             Err(Errno::AGAIN) => return Ok(None),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
@@ -123,4 +137,43 @@ pub(super) fn finish(socket: BorrowedFd<'_>) {
 pub(super) fn abort_on_close(socket: BorrowedFd<'_>) {
     // Where it fails the kernel keeps the bytes until it gives the peer up.
     let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_in_between_is_no_answer() {
+        let mut answers = [Err(Errno::INTR), Err(Errno::INTR), Ok(7), Err(Errno::AGAIN)].into_iter();
+        let mut call = || uninterrupted(|| answers.next().unwrap_or(Err(Errno::IO)));
+        assert_eq!((call(), call(), call()), (Ok(Some(7)), Ok(None), Err(Errno::IO)));
+    }
+
+    /// Both ways to send meet a peer that is gone with an error, not with a signal that ends the program.
+    #[test]
+    fn a_peer_that_is_gone_is_an_error_and_no_signal() {
+        let file = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::io::write(&file, b"bytes").unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        drop(theirs);
+        let ours = OwnedFd::from(ours);
+        assert_eq!(send(ours.as_fd(), b"bytes"), Err(Errno::PIPE));
+        assert_eq!(send_file(ours.as_fd(), file.as_fd(), 0, 5), Err(Errno::PIPE));
+    }
+
+    #[test]
+    fn a_full_socket_takes_nothing_and_says_so() {
+        let file = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::io::write(&file, &[7; 4096]).unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = OwnedFd::from(ours);
+        while send(ours.as_fd(), &[0; 4096]).unwrap() > 0 {}
+        assert_eq!(send_file(ours.as_fd(), file.as_fd(), 0, 4096), Ok(0));
+    }
 }

@@ -27,9 +27,20 @@ struct Scene {
 
 impl Scene {
     fn new(config: FanoutConfig) -> Self {
+        Self::start(FanoutConfig { shards: 1, ..config })
+    }
+
+    fn with_shards(shards: usize) -> Self {
+        Self::start(FanoutConfig {
+            shards,
+            ..FanoutConfig::default()
+        })
+    }
+
+    fn start(config: FanoutConfig) -> Self {
         let (clock, registry) = (Clock::start(), Registry::new());
         let metrics = FanoutMetrics::register(&registry).unwrap();
-        let fanout = Fanout::start(FanoutConfig { shards: 1, ..config }, clock, &metrics).unwrap();
+        let fanout = Fanout::start(config, clock, &metrics).unwrap();
         let hub = Hub::new(HubConfig::default());
         let stream = hub.open(&"live/cam".parse().unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -211,4 +222,52 @@ fn stopping_ends_all_viewers() {
     scene.fanout.stop();
     client.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(scene.metric("relay_viewers", "http-flv"), 0.0);
+}
+
+/// Four shards, 1,000 viewers of a stream and 250 of one eight times as heavy, in an order of chance: how far the fullest
+/// shard is above the mean, in hundredths.
+fn imbalance(place: impl Fn(usize, &[u64]) -> usize) -> u64 {
+    let mut loads = [0; 4];
+    for number in 0..1250 {
+        let weight = if number % 5 == 0 { 8 } else { 1 };
+        let shard = place(number, &loads);
+        loads[shard] += weight;
+    }
+    let mean = loads.iter().sum::<u64>() / 4;
+    (loads.iter().max().unwrap() - mean) * 100 / mean
+}
+
+/// Why viewers are handed over by what they take: the kernel's own spreading (SO_REUSEPORT) is a hash of addresses.
+#[test]
+fn a_hand_over_by_weight_is_even_where_a_hash_is_not() {
+    let by_weight = imbalance(|_, loads| (0..4).min_by_key(|shard| loads[*shard]).unwrap());
+    let by_hash = |seed: u64| {
+        imbalance(|number, _| {
+            let mixed = (number as u64 + seed * 7919).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            ((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 62) as usize
+        })
+    };
+    let hashed = (1..=20).map(by_hash).sum::<u64>() / 20;
+    println!("the fullest shard is above the mean by {by_weight} % by weight, {hashed} % by a hash");
+    assert!(by_weight <= 1 && hashed >= 3, "{by_weight} {hashed}");
+}
+
+#[test]
+fn viewers_go_to_the_shard_that_carries_least() {
+    let scene = Scene::with_shards(3);
+    let mut clients = Vec::new();
+    for _ in 0..9 {
+        clients.push(scene.watch().0);
+    }
+    for client in &mut clients {
+        read_until(client, b"first");
+    }
+    let weight = scene.stream.weight();
+    let loads: Vec<u64> = scene
+        .fanout
+        .mailboxes
+        .iter()
+        .map(|mailbox| mailbox.load.load(Ordering::Relaxed))
+        .collect();
+    assert_eq!(loads, [3 * weight; 3]);
 }

@@ -38,12 +38,18 @@ pub(super) struct Hot {
 
 const _: () = assert!(size_of::<Hot>() <= 32, "a viewer's hot state is at most 32 bytes");
 
-/// What is touched when something happens to one viewer.
-pub(super) struct Cold {
-    pub(super) id: u64,
+/// Where a viewer's hot state is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
     pub(super) feed: usize,
     pub(super) slot: usize,
     pub(super) index: usize,
+}
+
+/// What is touched when something happens to one viewer.
+pub(super) struct Cold {
+    pub(super) id: u64,
+    pub(super) place: Place,
     pub(super) side: Side,
     pub(super) peer: SocketAddr,
     pub(super) dialogue: Option<Box<dyn Dialogue>>,

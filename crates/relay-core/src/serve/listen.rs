@@ -2,20 +2,26 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::metrics::ServeMetrics;
+use crate::limits::{LAST_FILES, OpenFiles};
 
 /// Connections that the kernel queues for us: a wave of viewers is no reason to lose one.
 const BACKLOG: i32 = 4096;
 
-/// How long to pause when the process has no descriptor left; a busy loop would eat the core (B15).
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// How long to pause when the process or the machine has no descriptor left; a busy loop would eat the core (B15).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a node without descriptors says so: once a minute is enough for an operator, and no flood.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// How a listener is set up.
 #[derive(Clone, Debug)]
@@ -71,6 +77,8 @@ pub struct Listener {
     name: &'static str,
     unsent: u32,
     address: SocketAddr,
+    /// When it was last said that connections wait.
+    warned: Mutex<Option<Instant>>,
 }
 
 impl Listener {
@@ -100,6 +108,7 @@ impl Listener {
             name,
             unsent: config.unsent,
             address,
+            warned: Mutex::default(),
         })
     }
 
@@ -120,23 +129,43 @@ impl Listener {
                 std::future::pending().await
             };
             match self.inner.accept().await {
+                Ok((socket, _)) if is_one_of_the_last(&socket) => {
+                    drop(socket);
+                    self.run_short(&Errno::MFILE.into(), metrics).await;
+                }
                 Ok((socket, peer)) => {
                     prepare(&socket, self.unsent);
                     metrics.accepted(self.name);
-                    return (
-                        socket,
-                        SocketAddr::new(peer.ip().to_canonical(), peer.port()),
-                        place,
-                    );
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    return (socket, peer, place);
                 }
-                Err(error) => {
-                    metrics.accept_failed(self.name);
-                    if is_exhaustion(&error) {
-                        tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
-                    }
-                }
+                Err(error) if is_the_peers(&error) => metrics.accept_failed(self.name),
+                Err(error) => self.run_short(&error, metrics).await,
             }
         }
+    }
+
+    /// Something of ours has run out, or the listener itself is in trouble: waits a moment, so that whoever can free it
+    /// gets the time, and connections wait in the kernel's queue meanwhile.
+    async fn run_short(&self, error: &io::Error, metrics: &ServeMetrics) {
+        metrics.accept_failed(self.name);
+        if self.may_warn(Instant::now()) {
+            tracing::warn!(
+                listener = self.name,
+                %error,
+                "connections wait at the door: see `check` for the number of open files (LimitNOFILE, ulimit -n)"
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn may_warn(&self, now: Instant) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = warned.is_none_or(|before| now - before >= WARN_EVERY);
+        if may {
+            *warned = Some(now);
+        }
+        may
     }
 }
 
@@ -185,7 +214,6 @@ fn is_any_v6(address: SocketAddr) -> bool {
 }
 
 fn lacks_ipv6(error: &io::Error) -> bool {
-    use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),
         Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
@@ -208,22 +236,74 @@ fn prepare(socket: &TcpStream, unsent: u32) {
     }
 }
 
-fn is_exhaustion(error: &io::Error) -> bool {
-    let errno = rustix::io::Errno::from_io_error(error);
+/// Whether an accept failed because of the one connection that it was about; the next one may be fine.
+fn is_the_peers(error: &io::Error) -> bool {
+    // accept(2): the network's errors of a connection that is gone already come out here.
     matches!(
-        errno,
+        Errno::from_io_error(error),
         Some(
-            rustix::io::Errno::MFILE
-                | rustix::io::Errno::NFILE
-                | rustix::io::Errno::NOBUFS
-                | rustix::io::Errno::NOMEM
+            Errno::CONNABORTED
+                | Errno::INTR
+                | Errno::PROTO
+                | Errno::PERM
+                | Errno::NETDOWN
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH
+                | Errno::TIMEDOUT
         )
     )
+}
+
+/// Whether a connection got one of the last descriptors: the kernel gives the lowest one that is free, so all below are
+/// taken. Those that are left are for metrics and admin (R66).
+fn is_one_of_the_last(socket: &TcpStream) -> bool {
+    let files = OpenFiles::read().soft.unwrap_or(u64::MAX);
+    let last = LAST_FILES.min(files / 4);
+    u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number >= files - last)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_is_gone_is_passed_over_and_a_shortage_makes_a_pause() {
+        for peers in [Errno::CONNABORTED, Errno::PROTO, Errno::INTR, Errno::HOSTUNREACH] {
+            assert!(is_the_peers(&peers.into()), "{peers}");
+        }
+        for ours in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::INVAL,
+            Errno::BADF,
+        ] {
+            assert!(
+                !is_the_peers(&ours.into()),
+                "{ours}: without a pause it would be a busy loop"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shortage_is_said_once_a_minute() {
+        let listener = Listener::bind(&ListenConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            name: "HTTP",
+            key: "[http] listen",
+            congestion: None,
+            send_buffer: 64 << 10,
+            unsent: 16 << 10,
+        });
+        let (listener, now) = (listener.unwrap(), Instant::now());
+        let said = [0, 1, 59, 61, 62, 122].map(|s| listener.may_warn(now + Duration::from_secs(s)));
+        assert_eq!(said, [true, false, false, true, false, true]);
+    }
 
     #[tokio::test]
     async fn everywhere_means_both_families() {
@@ -241,7 +321,7 @@ mod tests {
     async fn without_ipv6_everywhere_is_ipv4() {
         // Refusing a socket of the family is what such a kernel does.
         let refuse_v6 = |socket: &Socket| match socket.domain()? {
-            Domain::IPV6 => Err(io::Error::from(rustix::io::Errno::AFNOSUPPORT)),
+            Domain::IPV6 => Err(io::Error::from(Errno::AFNOSUPPORT)),
             _ => Ok(()),
         };
         let listener = open("[::]:0".parse().unwrap(), refuse_v6).unwrap();

@@ -33,8 +33,6 @@ use ingest::Ingest;
 /// Limits of the accepting side.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
-    /// Connections that are being parsed, admitted or fed by an encoder: all that are not viewers yet.
-    pub max_connections: usize,
     /// How long a request, or a handshake up to `publish` or `play`, may take in all (slow senders, B9).
     pub request_time: Duration,
     /// How long a viewer of a stream that has no start point yet is held before it is told to come again.
@@ -46,7 +44,6 @@ pub struct ServeLimits {
 impl Default for ServeLimits {
     fn default() -> Self {
         Self {
-            max_connections: 4096,
             request_time: Duration::from_secs(5),
             start_wait: Duration::from_secs(5),
             publisher_idle: Duration::from_secs(30),
@@ -70,6 +67,9 @@ pub struct Site {
     pub cors: String,
     /// Who may put the player into a page of theirs: a CSP `frame-ancestors` value.
     pub frame_ancestors: String,
+    /// Places for connections that are being parsed, admitted or fed by an encoder, on all listeners together: all that
+    /// are not viewers yet.
+    pub places: Arc<Semaphore>,
     /// Limits of the accepting side.
     pub limits: ServeLimits,
     /// What is counted.
@@ -100,12 +100,11 @@ impl Site {
         F: Fn(Arc<Self>, TcpStream, SocketAddr) -> T,
         T: Future<Output = ()> + Send + 'static,
     {
-        let places = Arc::new(Semaphore::new(self.limits.max_connections));
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => break,
-                accepted = listener.accept(&places, &self.metrics) => accepted,
+                accepted = listener.accept(&self.places, &self.metrics) => accepted,
             };
             let (socket, peer, place) = accepted;
             let serving = serve(Arc::clone(&self), socket, peer);

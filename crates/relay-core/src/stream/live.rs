@@ -112,6 +112,7 @@ pub struct Stream {
     log: Mutex<Log>,
     version: watch::Sender<u64>,
     log_bytes: AtomicUsize,
+    rate: AtomicU64,
     viewers: [AtomicU64; Flavour::ALL.len()],
 }
 
@@ -134,6 +135,7 @@ impl Stream {
             log: Mutex::new(Log::new()),
             version: watch::Sender::new(0),
             log_bytes: AtomicUsize::new(0),
+            rate: AtomicU64::new(0),
             viewers: Default::default(),
         }
     }
@@ -212,6 +214,8 @@ impl Stream {
         let record = log.append_record(tag, now)?;
         let changed = log.note_headers(tag);
         let position = log.count_tag(tag, record, changed);
+        log.rate.note(tag.payload.len(), now.mono_ms);
+        self.rate.store(log.rate.bytes_per_second(), Ordering::Relaxed);
         log.trim(self.config.resume_window_ms, now);
         self.log_bytes.store(log.bytes(), Ordering::Relaxed);
         drop(log);
@@ -261,6 +265,16 @@ impl Stream {
     /// Bytes of log memory, all flavours, without a lock.
     pub fn log_bytes(&self) -> usize {
         self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes per second over the last seconds, without a lock.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.rate.load(Ordering::Relaxed)
+    }
+
+    /// What one viewer of it weighs where work is shared out: its rate, or next to nothing while that is not known.
+    pub(crate) fn weight(&self) -> u64 {
+        self.bytes_per_second().max(1)
     }
 
     /// The headers in force at the newest tag.

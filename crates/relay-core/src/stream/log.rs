@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::group::{Group, Position};
 use super::headers::Headers;
 use super::live::{Lease, LoggedTag, Read};
+use super::rate::Rate;
 use super::store::Store;
 use super::view::Start;
 use crate::clock::Now;
@@ -31,6 +32,7 @@ pub(super) struct Log {
     pub(super) headers: Arc<Headers>,
     pub(super) ended: bool,
     pub(super) totals: Totals,
+    pub(super) rate: Rate,
     pub(super) scratch: Vec<u8>,
     /// Stores made so far: a flavour that was lost and made again is another store.
     pub(super) stores: u64,
@@ -73,6 +75,7 @@ impl Log {
             headers: Arc::default(),
             ended: false,
             totals: Totals::default(),
+            rate: Rate::default(),
             scratch: Vec::new(),
             stores: 0,
         }

@@ -1,8 +1,8 @@
 //! A segment: one piece of a log's memory, written once from front to back, read by everyone.
 //!
 //! The memory is a memfd, filled by `pwrite` and read through one private, read-only mapping. A private mapping sees
-//! later `pwrite`s on Linux as long as nobody writes through it (pinned by a test here), and unlike a shared one
-//! it lets the kernel seal the file against writes when it is full.
+//! later `pwrite`s on Linux as long as nobody writes through it; a test here pins that, and [`try_memory`] asks the
+//! running kernel.
 //!
 //! Bytes once written never change and the file never shrinks, so a slice of it may be handed out for as long as the
 //! segment lives: to viewers' sockets, to children, to other flavours.
@@ -119,12 +119,16 @@ impl Segment {
 
     /// Seals the segment: no byte is added from now on, and the kernel itself refuses any write.
     ///
+    /// `FUTURE_WRITE` and not `WRITE`: since nobody maps it for writing the two forbid the same, but the latter waits up to
+    /// 150 ms for pages that `sendfile` has lent to sockets to come back, and then fails: a stalled viewer would
+    /// stop the stream.
+    ///
     /// # Errors
     /// What the kernel says.
     pub(super) fn seal(&self) -> io::Result<()> {
         Ok(rustix::fs::fcntl_add_seals(
             &self.file,
-            SealFlags::WRITE | SealFlags::SEAL,
+            SealFlags::FUTURE_WRITE | SealFlags::SEAL,
         )?)
     }
 
@@ -165,6 +169,24 @@ impl Segment {
             from,
             to,
         })
+    }
+}
+
+/// Tries whether this system gives memory for logs at all: a sandbox may forbid it, a container may have none. Nothing of it is
+/// kept.
+///
+/// # Errors
+/// What the kernel says.
+pub fn try_memory() -> io::Result<()> {
+    let segment = Segment::create(0, 1)?;
+    segment.append(b"tried")?;
+    segment.seal()?;
+    if segment.slice(0, 5) == b"tried" {
+        Ok(())
+    } else {
+        Err(io::Error::other(
+            "a private mapping does not see what is written to its file",
+        ))
     }
 }
 
@@ -215,6 +237,17 @@ mod tests {
             "nor may it shrink under a reader"
         );
         assert_eq!(segment.slice(0, 9), b"kept");
+    }
+
+    #[test]
+    fn a_segment_whose_pages_are_in_a_socket_is_sealed_all_the_same() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let segment = Segment::create(0, 1).unwrap();
+        segment.append(&[7; 9000]).unwrap();
+        let lent = rustix::fs::sendfile(&ours, &segment, Some(&mut 0), 9000).unwrap();
+        assert_eq!(lent, 9000);
+        segment.seal().unwrap();
+        assert!(segment.append(b"no").is_err());
     }
 
     #[test]

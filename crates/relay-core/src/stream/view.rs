@@ -1,6 +1,7 @@
 //! A reader's view of a store: brought up to date once per slot, then read without any lock.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::group::Position;
@@ -33,6 +34,17 @@ pub struct View {
     ended: bool,
     /// The store that it is a view of.
     store: Option<u64>,
+}
+
+/// A piece of a log's memory, in the two forms in which the kernel takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// The file whose pages they are.
+    pub file: BorrowedFd<'a>,
+    /// Where they begin in it.
+    pub offset: u64,
 }
 
 /// A start point with its place in this flavour.
@@ -143,11 +155,16 @@ impl View {
         Some(&self.starts.get(after.checked_sub(1)?)?.start.headers)
     }
 
-    /// The bytes from `from` up to `to` or the end of the segment, whichever comes first.
-    pub fn slice(&self, from: u64, to: u64) -> &[u8] {
+    /// What there is from `from` up to `to` or the end of the segment, whichever comes first; `None` if it is gone.
+    pub fn piece(&self, from: u64, to: u64) -> Option<Piece<'_>> {
         let after = self.segments.partition_point(|segment| segment.base() <= from);
-        let segment = after.checked_sub(1).and_then(|index| self.segments.get(index));
-        segment.map_or(&[], |segment| segment.slice(from, to))
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        let bytes = segment.slice(from, to);
+        (!bytes.is_empty()).then(|| Piece {
+            bytes,
+            file: segment.as_fd(),
+            offset: from - segment.base(),
+        })
     }
 
     /// The record that holds the byte at `offset`, as (begin, end, appended at).

@@ -218,4 +218,29 @@ mod tests {
         let error = listen("127.0.0.1:0".parse().unwrap(), "no-such-thing").unwrap_err();
         assert!(error.to_string().contains("no-such-thing"), "{error}");
     }
+    #[tokio::test]
+    async fn one_viewer_too_many_is_told_so() {
+        let (address, listener) = listen("127.0.0.1:0".parse().unwrap(), "cubic").unwrap();
+        let (joins, mut joiners) = mpsc::channel(4);
+        let watching = Arc::new(AtomicUsize::new(0));
+        let door = Door::new(20, 1, joins, Arc::clone(&watching));
+        let serving = tokio::spawn(door.serve(listener));
+        let mut sockets = Vec::new();
+        for _ in 0..2 {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /live/cam12.flv HTTP/1.1\r\nHost: floor\r\n\r\n";
+            // Cut in two, as a network may.
+            socket.write_all(&request[..20]).await.unwrap();
+            socket.write_all(&request[20..]).await.unwrap();
+            if sockets.is_empty() {
+                assert_eq!(joiners.recv().await.map(|joiner| joiner.stream), Some(12));
+            }
+            sockets.push(socket);
+        }
+        let mut said = String::new();
+        sockets[1].read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+        assert_eq!(watching.load(Ordering::Relaxed), 1);
+        serving.abort();
+    }
 }

@@ -9,14 +9,23 @@ use crate::stream::{GroupHead, Headers, LogConfig, Stream};
 struct Wire {
     taken: Vec<u8>,
     room: usize,
+    /// What the next sends fail with.
+    fails: Vec<Errno>,
 }
 
-impl Sink for Wire {
+impl Sink for &mut Wire {
     fn send(&mut self, _: &Hot, bytes: &[u8]) -> Result<usize, Errno> {
         let count = bytes.len().min(self.room);
         self.room -= count;
         self.taken.extend_from_slice(&bytes[..count]);
         Ok(count)
+    }
+
+    fn send_piece(&mut self, hot: &Hot, piece: &Piece<'_>) -> Result<Sent, Errno> {
+        if let Some(error) = self.fails.pop() {
+            return Err(error);
+        }
+        self.send(hot, piece.bytes).map(Sent::Copied)
     }
 }
 
@@ -50,6 +59,7 @@ impl Scene {
         let wire = Wire {
             taken: Vec::new(),
             room: usize::MAX,
+            fails: Vec::new(),
         };
         let (view, side, tally) = (View::default(), Side::default(), Tally::default());
         Self {
@@ -112,14 +122,16 @@ impl Scene {
             tally,
             ..
         } = self;
-        Step {
+        let mut step = Step {
             view,
             flavour: Flavour::Flv,
             moment,
             sink: wire,
-            tally,
-        }
-        .run(hot, || side)
+            tally: *tally,
+        };
+        let outcome = step.run(hot, || side);
+        *tally = step.tally;
+        outcome
     }
 
     fn text(&self) -> String {
@@ -264,6 +276,26 @@ fn at_the_true_end_a_viewer_has_all_and_then_its_goodbye() {
         "{:?}",
         scene.text()
     );
+}
+
+#[test]
+fn a_queue_that_is_full_for_a_moment_is_tried_again_and_a_peer_that_is_gone_is_let_go() {
+    for transient in [Errno::NOBUFS, Errno::NOMEM] {
+        let mut scene = Scene::new();
+        scene.group("a", b"\x17\x00c");
+        scene.wire.fails = vec![transient];
+        assert_eq!(scene.step_at(1_000_000), Outcome::Stays);
+        assert_eq!((scene.hot.flags, scene.hot.cursor), (0, 0), "no event will tell");
+        assert_eq!(scene.step_at(1_000_050), Outcome::Stays);
+        assert_eq!(scene.hot.cursor, scene.view.end());
+        whole_chunks(&scene.wire.taken);
+    }
+    for fatal in [Errno::PIPE, Errno::CONNRESET, Errno::TIMEDOUT] {
+        let mut scene = Scene::new();
+        scene.group("a", b"\x17\x00c");
+        scene.wire.fails = vec![fatal];
+        assert_eq!(scene.step_at(1_000_000), Outcome::Leaves(Goodbye::Left));
+    }
 }
 
 /// Every byte belongs to a whole chunk.

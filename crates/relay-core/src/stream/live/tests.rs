@@ -37,7 +37,9 @@ fn with_codec() -> Headers {
 fn wire(stream: &Stream, flavour: Flavour) -> Vec<u8> {
     let mut view = View::default();
     assert!(stream.sync(flavour, &mut view));
-    view.slice(view.tail(), view.end()).to_vec()
+    view.piece(view.tail(), view.end())
+        .map(|piece| piece.bytes.to_vec())
+        .unwrap_or_default()
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! What viewers say.
+
+use std::os::fd::AsFd;
+
+use super::Shard;
+use super::turnover::{INPUT_BUFFER, MAX_IGNORED_INPUT};
+use crate::fanout::sys;
+use crate::fanout::viewer::{Goodbye, PAUSED, RESTART, Reply, SIDE};
+
+/// Reads of one viewer's input per turn of the loop: who talks faster is heard out in the turns that follow, so that nobody
+/// else waits for it.
+const READS_PER_TURN: usize = 8;
+
+impl Shard {
+    /// Reads what a viewer has said.
+    pub(super) fn handle_input(&mut self, cold: usize) {
+        let mut buffer = [0; INPUT_BUFFER];
+        for _ in 0..READS_PER_TURN {
+            let Some(place) = self.place(cold) else { return };
+            let Some(hot) = self.hot(place) else { return };
+            let read = match sys::receive(hot.socket.as_fd(), &mut buffer) {
+                Ok(None) => return,
+                Ok(Some(count)) => count,
+                Err(_) => return self.leave(cold, Goodbye::Left),
+            };
+            if let Some(reason) = self.handle_bytes(cold, &buffer[..read]) {
+                return self.leave(cold, reason);
+            }
+            if read == 0 {
+                return;
+            }
+        }
+        self.talkers.push(cold);
+    }
+
+    /// What one read of input leads to; a reason if the viewer is to go.
+    fn handle_bytes(&mut self, cold: usize, bytes: &[u8]) -> Option<Goodbye> {
+        let now = self.clock.now();
+        let cold = self.colds.get_mut(cold)?;
+        let Some(dialogue) = &mut cold.dialogue else {
+            // An HTTP viewer has nothing to say. One that shuts down its sending side may go on reading.
+            cold.ignored += bytes.len();
+            return (cold.ignored > MAX_IGNORED_INPUT).then_some(Goodbye::BadInput);
+        };
+        if bytes.is_empty() {
+            return Some(Goodbye::Left);
+        }
+        if let Err(reason) = dialogue.handle_input(bytes, now) {
+            tracing::debug!(viewer = cold.id, reason, "a viewer broke its protocol");
+            return Some(Goodbye::BadInput);
+        }
+        let mut flags = 0;
+        let mut pause = None;
+        while let Some(reply) = dialogue.poll_reply() {
+            match reply {
+                Reply::Bytes(bytes) => {
+                    if !cold.side.push_reply(bytes) {
+                        return Some(Goodbye::BadInput);
+                    }
+                    flags |= SIDE;
+                }
+                Reply::Pause(on) => pause = Some(on),
+                Reply::Stop => return Some(Goodbye::Left),
+            }
+        }
+        let place = cold.place;
+        let hot = self.hot(place)?;
+        hot.flags |= flags;
+        match pause {
+            Some(true) => hot.flags |= PAUSED,
+            Some(false) if hot.flags & PAUSED != 0 => {
+                hot.flags = (hot.flags & !PAUSED) | RESTART;
+            }
+            _ => {}
+        }
+        None
+    }
+}

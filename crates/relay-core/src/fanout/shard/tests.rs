@@ -1,0 +1,273 @@
+//! A shard turned by hand: no thread, no waiting.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use prometheus::Registry;
+
+use super::*;
+use crate::fanout::sys::Waker;
+use crate::fanout::{Dialogue, Reply};
+use crate::flv::{Tag, TagKind};
+use crate::stream::{GroupHead, LogConfig, Stream};
+
+/// A shard, a stream, and the far ends of its viewers' sockets.
+struct Scene {
+    shard: Shard,
+    stream: Arc<Stream>,
+    ends: Vec<UnixStream>,
+    everywhere: Arc<AtomicUsize>,
+    tags: u64,
+}
+
+impl Scene {
+    fn new(sendfile_from: usize) -> Self {
+        let config = FanoutConfig {
+            sendfile_from,
+            ..FanoutConfig::default()
+        };
+        let mailbox = Arc::new(Mailbox {
+            commands: Mutex::default(),
+            waker: Waker::new().unwrap(),
+            load: AtomicU64::new(0),
+        });
+        let everywhere = Arc::new(AtomicUsize::new(0));
+        let metrics = FanoutMetrics::register(&Registry::new()).unwrap();
+        let clock = Clock::start();
+        let shard = Shard::new(&config, 0, clock, mailbox, Arc::clone(&everywhere), metrics).unwrap();
+        let stream = Arc::new(Stream::new("live/cam".parse().unwrap(), LogConfig::default()));
+        let head = GroupHead {
+            epoch: 1,
+            number: 0,
+            continuation: false,
+            first_time: 0,
+            origin_us: 0,
+        };
+        stream.begin_group(head, clock.now()).unwrap();
+        let mut scene = Self {
+            shard,
+            stream,
+            ends: Vec::new(),
+            everywhere,
+            tags: 0,
+        };
+        scene.append(100);
+        scene
+    }
+
+    fn append(&mut self, bytes: usize) {
+        let mut payload = b"\x17\x01".to_vec();
+        payload.resize(bytes.max(2), 7);
+        let tag = Tag {
+            kind: TagKind::Video,
+            time: self.tags * 40,
+            payload: payload.into(),
+        };
+        self.tags += 1;
+        self.stream.append(&tag, self.shard.clock.now()).unwrap();
+    }
+
+    fn hand_over(&mut self, dialogue: Option<Box<dyn Dialogue>>) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        self.everywhere.fetch_add(1, Ordering::Relaxed);
+        let lease = self.stream.lease(Flavour::Flv).unwrap();
+        let viewer = Box::new(NewViewer {
+            socket: OwnedFd::from(ours),
+            peer: "127.0.0.1:1".parse().unwrap(),
+            stream: Arc::clone(&self.stream),
+            flavour: Flavour::Flv,
+            head: Bytes::new(),
+            dialogue,
+        });
+        let id = self.ends.len() as u64;
+        self.shard.handle_command(Command::Add { id, viewer, lease });
+        self.ends.push(theirs);
+    }
+
+    fn let_all_in(&mut self) {
+        while !self.shard.joiners.is_empty() {
+            self.shard.take_joiners(Instant::now());
+        }
+    }
+
+    fn watching(&self) -> usize {
+        self.shard.colds.len()
+    }
+
+    /// Reads what has come at each end; how much of it at the first.
+    fn read_all(&mut self) -> usize {
+        let mut buffer = [0; 1 << 16];
+        let mut first = 0;
+        for (number, end) in self.ends.iter_mut().enumerate() {
+            while let Ok(count @ 1..) = end.read(&mut buffer) {
+                first += if number == 0 { count } else { 0 };
+            }
+        }
+        first
+    }
+
+    fn period(&mut self) {
+        for slot in 0..SLOTS {
+            self.shard.run_slot(slot);
+        }
+        self.shard.publish_counts();
+    }
+}
+
+/// R58, R64: what a viewer costs per tag is a system call, and no memory.
+#[test]
+fn a_viewer_and_a_tag_cost_no_allocation() {
+    for sendfile_from in [usize::MAX, 0] {
+        let mut scene = Scene::new(sendfile_from);
+        for _ in 0..100 {
+            scene.hand_over(None);
+        }
+        scene.let_all_in();
+        // The view's index grows by doubling; by now it has room for what comes.
+        for _ in 0..40 {
+            scene.append(500);
+            scene.period();
+            scene.read_all();
+        }
+        let mut served = 0;
+        for _ in 0..20 {
+            scene.append(500);
+            let spent = allocation_counter::measure(|| scene.period());
+            assert_eq!((spent.count_total, spent.bytes_total), (0, 0), "{sendfile_from}");
+            served += scene.read_all();
+        }
+        assert!(served > 20 * 500, "they did get it: {served}");
+    }
+}
+
+/// The writer's side: per tag nothing either, but for a segment each 2 MB and an index that doubles.
+#[test]
+fn appending_allocates_next_to_nothing_whatever_the_audience() {
+    let mut scene = Scene::new(usize::MAX);
+    let tag = Tag {
+        kind: TagKind::Video,
+        time: 0,
+        payload: Bytes::from(vec![0x27; 500]),
+    };
+    let (stream, now) = (Arc::clone(&scene.stream), scene.shard.clock.now());
+    scene.hand_over(None);
+    scene.let_all_in();
+    for _ in 0..100 {
+        stream.append(&tag, now).unwrap();
+    }
+    let spent = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            stream.append(&tag, now).unwrap();
+        }
+    });
+    assert!(spent.count_total < 20, "{} for 1000 tags", spent.count_total);
+}
+
+#[test]
+fn joiners_come_in_one_by_one_and_the_slots_go_on_between_them() {
+    let mut scene = Scene::new(usize::MAX);
+    for _ in 0..5 {
+        scene.hand_over(None);
+    }
+    let over = Instant::now();
+    for left in (0..5).rev() {
+        scene.shard.take_joiners(over);
+        assert_eq!((scene.shard.joiners.len(), scene.watching()), (left, 5 - left));
+        scene.append(10);
+        scene.period();
+    }
+    assert!(
+        scene.read_all() > 100,
+        "the first burst went out at the hand-over"
+    );
+}
+
+#[test]
+fn one_who_is_kicked_before_it_was_let_in_is_gone_and_no_longer_counted() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.hand_over(None);
+    scene.hand_over(None);
+    scene.shard.handle_command(Command::Kick { id: 0 });
+    scene.let_all_in();
+    assert_eq!(
+        (scene.watching(), scene.everywhere.load(Ordering::Relaxed)),
+        (1, 1)
+    );
+    assert_eq!(scene.ends[0].read(&mut [0; 8]).unwrap(), 0, "closed");
+}
+
+/// Takes anything and has nothing to say.
+struct Patient;
+
+impl Dialogue for Patient {
+    fn handle_input(&mut self, _: &[u8], _: Now) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn poll_reply(&mut self) -> Option<Reply> {
+        None
+    }
+
+    fn handle_end(&mut self) {}
+}
+
+#[test]
+fn one_who_talks_without_end_holds_up_nobody() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.hand_over(Some(Box::new(Patient)));
+    scene.let_all_in();
+    while scene.ends[0].write(&[b'x'; 4096]).is_ok() {}
+    scene.shard.handle_input(0);
+    assert_eq!(scene.shard.talkers, [0], "heard in part");
+    assert_eq!(
+        scene.shard.time_until(Instant::now() + Duration::from_secs(9)),
+        Duration::ZERO
+    );
+    let mut turns = 0;
+    while let Some(talker) = scene.shard.talkers.pop() {
+        scene.shard.handle_input(talker);
+        turns += 1;
+    }
+    assert!(turns > 1, "and in the turns that follow");
+    assert!(scene.ends[0].write(b"more").is_ok());
+}
+
+#[test]
+fn a_shard_weighs_what_its_viewers_take() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.append(900);
+    for _ in 0..3 {
+        scene.hand_over(None);
+    }
+    scene.shard.take_joiners(Instant::now());
+    let each = scene.stream.weight();
+    assert!(each >= 1000, "{each}");
+    scene.shard.weigh();
+    let load = scene.shard.mailbox.load.load(Ordering::Relaxed);
+    assert_eq!(load, 3 * each, "served and coming alike");
+}
+
+#[test]
+fn a_thread_with_few_viewers_wakes_for_their_slots_only() {
+    let mut scene = Scene::new(usize::MAX);
+    assert_eq!(
+        scene.shard.slots_to_next(3),
+        SLOTS,
+        "nobody: once a period, for those who close"
+    );
+    scene.hand_over(None);
+    scene.hand_over(None);
+    scene.let_all_in();
+    assert_eq!(
+        (scene.shard.slots_to_next(0), scene.shard.slots_to_next(1)),
+        (1, SLOTS - 1)
+    );
+    scene.shard.leave(1, Goodbye::Left);
+    assert_eq!(scene.shard.slots_to_next(0), SLOTS);
+}
