@@ -352,7 +352,8 @@ fn counted(measured: &Measured) -> String {
         } else if let Some(call) = name.strip_prefix(budget::CALL).filter(|_| *value >= RARE) {
             let expected = match call {
                 "sendto" | "sendfile" | "sendmsg" => per_period.as_str(),
-                "epoll_pwait" | "epoll_pwait2" | "epoll_wait" => per_slot.as_str(),
+                "epoll_pwait" | "epoll_pwait2" => per_slot.as_str(),
+                "epoll_wait" | "recvfrom" | "read" => "none per viewer: they are the publisher's",
                 "pwrite64" => "one per tag and flavour, whatever the number of viewers",
                 "brk" | "mmap" | "munmap" | "madvise" => "none per viewer: nothing is allocated",
                 _ => "",
