@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use relay_core::command_line::say;
 use relay_tests::story::Stage;
 
 use crate::machine::Machine;
@@ -117,6 +118,10 @@ impl Lab {
         let mine = progress.part.estimate(self.seconds);
         let left = mine.saturating_sub(progress.part_began.elapsed()) + progress.later;
         let minutes = left.as_secs().div_ceil(60);
-        println!("{:12} {what}; about {minutes} min left", progress.part.name());
+        let part = progress.part.name();
+        say(
+            crate::NAME,
+            format_args!("{part:12} {what}; about {minutes} min left"),
+        );
     }
 }

@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use argh::FromArgs;
+use relay_core::command_line::{complain, say};
 use relay_tests::story::{Stage, profile_dir, target_dir, workspace_dir};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,6 +39,9 @@ use lab::Lab;
 use machine::Machine;
 use part::Part;
 use results::Results;
+
+/// The program's name, for what it prints.
+const NAME: &str = "bench";
 
 /// Measures the relay beside a bare send loop and beside servers of others, and writes docs/performance.md.
 #[derive(FromArgs)]
@@ -64,7 +68,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("The bench cannot go on: {error:#}");
+            complain(NAME, format_args!("it cannot go on: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -103,7 +107,7 @@ async fn measure(cli: &Cli, places: &Places, own_namespace: bool) -> Result<bool
     let programs = profile_dir()?;
     let build = programs.file_name().unwrap_or_default().to_string_lossy();
     let machine = Machine::look(own_namespace, &build);
-    println!("{}", machine.sentence());
+    say(NAME, machine.sentence());
     let stage = Stage::in_folder("bench", places.folder.join("stage"))?;
     let mut lab = Lab::new(stage, programs.clone(), target_dir()?.join("tools"), machine);
     lab.seconds = cli.seconds;
@@ -167,7 +171,8 @@ impl Places {
             .with_context(|| format!("writing {}", self.document.display()))?;
         plot::draw(results, &self.plot)?;
         print_bars(&bars, parts);
-        println!("\nwritten: {}, {}", shown(&self.document), shown(&self.results));
+        let (document, results_file) = (shown(&self.document), shown(&self.results));
+        say(NAME, format_args!("\nwritten: {document}, {results_file}"));
         let judged = bars.iter().filter(|bar| parts.contains(&bar.part));
         Ok(judged.filter_map(Bar::holds).all(|holds| holds))
     }
@@ -183,7 +188,7 @@ fn render(document: &str, results: &Results, bars: &[Bar]) -> Result<String> {
 }
 
 fn print_bars(bars: &[Bar], parts: &[Part]) {
-    println!();
+    say(NAME, "");
     for bar in bars.iter().filter(|bar| parts.contains(&bar.part)) {
         let verdict = match bar.holds() {
             Some(true) => "holds",
@@ -197,7 +202,10 @@ fn print_bars(bars: &[Bar], parts: &[Part]) {
         let Bar {
             says, limit, unit, ..
         } = bar;
-        println!("{verdict:12} {says}: {found} {unit} (wanted {sign} {limit})");
+        say(
+            NAME,
+            format_args!("{verdict:12} {says}: {found} {unit} (wanted {sign} {limit})"),
+        );
     }
 }
 
