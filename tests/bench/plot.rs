@@ -12,7 +12,10 @@ use crate::results::Results;
 use crate::sample::{Contender, Sample};
 
 /// Width and height of the picture.
-const SIZE: (u32, u32) = (1_000, 440);
+const SIZE: (u32, u32) = (1_100, 440);
+
+/// Room for the names at the right.
+const NAMES_WIDTH: u32 = 160;
 
 /// One line: a name, and points of (viewers, figure).
 type Line = (Contender, Vec<(f64, f64)>);
@@ -29,9 +32,11 @@ pub(crate) fn draw(results: &Results, path: &Path) -> Result<()> {
     let late = lines(results, |sample| sample.report.lateness.p99);
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     area.fill(&WHITE).map_err(|error| anyhow!("{error}"))?;
-    let halves = area.split_evenly((1, 2));
+    let (charts, names) = area.split_horizontally(SIZE.0 - NAMES_WIDTH);
+    let halves = charts.split_evenly((1, 2));
     chart(&halves[0], "CPU seconds of the server per delivered GB", &cost)?;
     chart(&halves[1], "latency, p99, ms", &late)?;
+    legend(&names, &cost)?;
     area.present()
         .map_err(|error| anyhow!("writing {}: {error}", path.display()))
 }
@@ -76,6 +81,7 @@ fn chart(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, lines: &[Line])
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
         .margin(10)
+        .margin_right(25)
         .x_label_area_size(35)
         .y_label_area_size(50)
         .build_cartesian_2d((least..most).log_scale(), (bottom..top).log_scale())
@@ -87,21 +93,29 @@ fn chart(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, lines: &[Line])
         .x_label_formatter(&|viewers| format!("{viewers:.0}"))
         .draw()
         .map_err(fail)?;
-    for (index, (contender, points)) in lines.iter().enumerate() {
+    for (index, (_, points)) in lines.iter().enumerate() {
         let colour = Palette99::pick(index).to_rgba();
         chart
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))
-            .map_err(fail)?
-            .label(contender.name())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+            .map_err(fail)?;
     }
-    chart
-        .configure_series_labels()
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .position(SeriesLabelPosition::UpperRight)
-        .draw()
-        .map_err(fail)
+    Ok(())
+}
+
+/// The names beside the charts, where they cover no line.
+fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>, lines: &[Line]) -> Result<()> {
+    let fail = |error| anyhow!("drawing: {error:?}");
+    for (index, (contender, _)) in lines.iter().enumerate() {
+        // A handful of lines.
+        let y = 60 + 24 * index as i32;
+        let stroke = Palette99::pick(index).to_rgba().stroke_width(2);
+        area.draw(&PathElement::new([(0, y), (16, y)], stroke))
+            .map_err(fail)?;
+        let place = (24, y - 8);
+        area.draw(&Text::new(contender.name(), place, ("sans-serif", 14)))
+            .map_err(fail)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
