@@ -486,7 +486,7 @@ impl Audience {
         self.tally.second_bytes = 0;
     }
 
-    fn draw(&mut self, at: Moment) {
+    fn draw(&self, at: Moment) {
         self.progress.draw(&Snapshot {
             at_us: at.at_us,
             end_us: self.schedule.end_us,
