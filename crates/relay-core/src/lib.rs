@@ -40,6 +40,7 @@ pub mod rtmp;
 pub mod serve;
 pub mod signals;
 pub mod stream;
+pub mod systemd;
 pub mod tls;
 pub mod token;
 pub mod wire;
