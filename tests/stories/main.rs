@@ -9,6 +9,7 @@
 mod bad_input;
 mod browser;
 mod byte_exactness;
+mod capacity;
 mod demo;
 mod dependencies;
 mod edge_cut_off;
@@ -17,6 +18,7 @@ mod first_start;
 mod fuzz;
 mod http_answers;
 mod latency;
+mod machine_setup;
 mod memory;
 mod metrics;
 mod origin_dies;

@@ -9,7 +9,7 @@ use crate::check::Facts;
 /// What a byte costs on a real path, in parts of what it costs over loopback. Loopback has no driver, no interrupts and few
 /// acknowledgements, but does the receiver's work in the same thread; a load of which a real path delivered 85 % just
 /// fitted there. A quarter of the capacity is held back for that, until live counters tell better.
-const REAL_PATH: f64 = 4.0 / 3.0;
+pub const REAL_PATH: f64 = 4.0 / 3.0;
 
 /// Live counters count for so much as the past of this length, so that one odd minute does not rule.
 const MEMORY: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ mod probe;
 mod watch;
 
 pub use cost::{Cost, Sample};
-pub use estimate::{Counters, Estimate};
+pub use estimate::{Counters, Estimate, REAL_PATH};
 pub use limit::{ASSUMED_RTT, Bound, Cpu, Demand, Limit, Stated, Verdict, judge};
 pub use measure::{Point, Survey, crossover, glance};
 pub(crate) use watch::{Watched, register, watch};
