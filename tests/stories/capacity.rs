@@ -7,7 +7,7 @@ use relay_tests::story::{Turn, story};
 #[test]
 fn metric_and_log_say_the_same() {
     story("capacity", Turn::Beside, async |stage| {
-        let origin = Origin::start(stage).await?;
+        let mut origin = Origin::start(stage).await?;
         let bytes = origin
             .metric("relay_capacity_bytes_per_second", |bytes| bytes > 0.0)
             .await?;
@@ -22,9 +22,8 @@ fn metric_and_log_say_the_same() {
             (bytes - viewers * 312_500.0).abs() < 1.0,
             "{bytes} for {viewers} viewers"
         );
-        let said = origin.log()?.text();
         let sentence = format!("room for about {viewers} viewers of 2.5 Mbit/s");
-        ensure!(said.contains(&sentence), "{sentence:?} is not in:\n{said}");
+        origin.process()?.line_with(&sentence).await?;
         Ok(())
     });
 }
