@@ -8,15 +8,24 @@ BENCH_PROFILE ?= release
 BENCH_BIN = $(TARGET)/$(if $(filter dev,$(BENCH_PROFILE)),debug,$(BENCH_PROFILE))/bench
 BENCH_OPTIONS = $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(if $(BENCH_VIEWERS),--viewers $(BENCH_VIEWERS))
 
+# For `make install`. BUILT is a folder with programs that are ready; without it they are built first.
+export PREFIX ?= /usr/local
+export DESTDIR ?=
+BUILT ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help build test check deny demo tools bench bench-build starter
+.PHONY: help build release test check deny demo tools bench bench-build starter install uninstall
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build all programs
 	@scripts/need $(CARGO) cc
 	$(CARGO) build --locked --workspace --bins
+
+release: ## Build the programs to install, optimised
+	@scripts/need $(CARGO) cc
+	$(CARGO) build --locked --release --package relay-origin --package relay-edge --package relay-load
 
 test: tools check build ## Install what tests need, then check, build and tell every story
 	$(CARGO) test --locked --workspace --exclude relay-tests
@@ -34,7 +43,7 @@ deny: ## Run cargo-deny, where it is installed
 demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_PORTS=20000 moves the ports)
 	@exec $(TARGET)/debug/demo
 
-tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, promtool, playwright-core
+tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, systemd-analyze, promtool, playwright-core
 	@scripts/tools $(TARGET)/tools
 
 bench-build:
@@ -48,3 +57,9 @@ bench: bench-build ## Measure, judge the bars, write docs/performance.md (BENCH=
 
 starter: bench-build ## The same inside a small instance: 1 CPU, 900 MB; as root
 	@exec $(BENCH_BIN) $(BENCH_OPTIONS) starter
+
+install: $(if $(BUILT),,release) ## Install programs, units and kernel settings (PREFIX=/usr/local, DESTDIR=, BUILT=target/release skips the build)
+	@scripts/install put $(or $(BUILT),$(TARGET)/release)
+
+uninstall: ## Remove what install put there, settings and state excepted
+	@scripts/install remove

@@ -10,6 +10,7 @@ use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::http::get;
 use relay_tests::ledger::Ledger;
+use relay_tests::metrics::Metrics;
 use relay_tests::process::Process;
 use relay_tests::story::{Stage, Turn, profile_dir, story};
 use relay_tests::viewer::{Flavour, Viewer};
@@ -92,6 +93,46 @@ async fn knock(edge: &Node, count: usize) -> Result<Vec<TcpStream>> {
         knocking.push(TcpStream::connect(("127.0.0.1", edge.ports().http)).await?);
     }
     Ok(knocking)
+}
+
+#[test]
+fn a_log_without_memory_costs_its_publisher_and_nothing_else() {
+    story("log_without_memory", Turn::Beside, async |stage| {
+        let origin = Origin::start(stage).await?;
+        let ledger = Ledger::default();
+        // A segment of the log, which is a descriptor, is full after half a second.
+        let footage = |seed| {
+            let footage = Synthetic {
+                video_kbps: 30_000,
+                seed,
+                ..Synthetic::default()
+            };
+            footage.play()
+        };
+        let url = origin.publish_url(STREAM).await?;
+        let _encoder = Encoder::persist(&url, footage, &ledger);
+        origin.shows(STREAM).await?;
+        let metrics = origin.url_of_metrics("metrics");
+
+        let before = origin.limit_files(1)?;
+        let let_go = until("the publisher to be let go", async || {
+            origin
+                .log()
+                .ok()?
+                .text()
+                .contains("the stream's log refuses")
+                .then_some(())
+        });
+        let_go.await?;
+        origin.limit_files(before)?;
+
+        let page = Metrics::of(&metrics).await?;
+        let removals = page.sum_where("relay_ingest_removals_total", "reason=\"log\"");
+        ensure!(removals >= Some(1.0), "it is counted: {removals:?}");
+        let mut viewer = Viewer::watch(Flavour::Http11, &origin.flv(STREAM), Some(&ledger));
+        viewer.gets(200).await?;
+        viewer.is_content()
+    });
 }
 
 #[test]

@@ -4,21 +4,25 @@
 
 mod facts;
 mod kernel;
+mod nic;
+mod settings;
 
 use std::fmt;
 
 pub use facts::{Facts, TcpMemory};
+pub use nic::Nic;
 
+use crate::capacity::{Demand, Stated, judge};
 use crate::config::{Bitrate, Config, Listen, Program, PublishPolicy};
 
 /// The part of an uplink, in hundredths, that edges may fill: QUIC paces itself, so that little headroom is enough.
 const UPLINK_FOR_EDGES: u64 = 95;
 
 /// The same for viewers who come to the origin itself: many TCP connections are burstier.
-const UPLINK_FOR_VIEWERS: u64 = 85;
+pub(crate) const UPLINK_FOR_VIEWERS: u64 = 85;
 
 /// What a stream takes on the wire, in hundredths of its own rate: headers of packets, frames and chunks.
-const WIRE_SHARE: u64 = 105;
+pub(crate) const WIRE_SHARE: u64 = 105;
 
 /// What `check` found, a line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +72,17 @@ pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
             section("sources", sources(config)),
             section("dials", dials(config)),
         ],
-        Program::Edge => vec![section("media", vec![parent(config)])],
+        Program::Edge => vec![
+            section("media", vec![parent(config)]),
+            section("capacity", vec![capacity(config, facts)]),
+        ],
     };
     let mut sections = vec![
         section("ports to open", ports(config, program)),
         section("for this machine only", private(config)),
     ];
     sections.extend(own);
-    sections.push(section("this machine", kernel::lines(facts)));
+    sections.push(section("this machine", kernel::lines(config, facts)));
     Report {
         sections,
         warnings: kernel::warnings(config, facts),
@@ -200,6 +207,17 @@ fn parent(config: &Config) -> String {
         }
         None => "comes from the origin that the join token names".to_owned(),
     }
+}
+
+/// What can be said of an edge's capacity without measuring.
+fn capacity(config: &Config, facts: &Facts) -> String {
+    let verdict = judge(
+        facts,
+        &Stated::of(config, Program::Edge),
+        None,
+        &Demand::expected(config),
+    );
+    format!("{verdict} (what the CPU carries, `relay-edge measure` finds out)")
 }
 
 #[cfg(test)]

@@ -13,9 +13,11 @@
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
+//! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
 pub mod admin;
 pub mod amf0;
+pub mod capacity;
 pub mod cascade;
 pub mod check;
 pub mod clock;
@@ -40,6 +42,7 @@ pub mod rtmp;
 pub mod serve;
 pub mod signals;
 pub mod stream;
+pub mod systemd;
 pub mod tls;
 pub mod token;
 pub mod wire;

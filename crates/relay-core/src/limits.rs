@@ -59,7 +59,7 @@ const ORIGIN_LOG_BYTES: u64 = 512_000_000;
 pub struct Limits {
     /// Streams on this node. Default `1000`; an idle one costs some 10 KB.
     pub max_streams: u32,
-    /// Viewers on this node, all streams and protocols together. Default `50000`; each costs about 20 KB, nearly all of it
+    /// Viewers on this node, all streams and protocols together. Default `50000`; each costs some 30 KB, nearly all of it
     /// in the kernel, and one descriptor.
     pub max_viewers: u32,
     /// Connections that are no viewers yet, and publishers. Default `1024`; each may hold 16 KB for up to

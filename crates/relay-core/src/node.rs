@@ -1,5 +1,6 @@
 //! A node: what origin and edge have in common, put together.
 
+mod capacity;
 mod operations;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use capacity::threads;
 pub use operations::Operations;
 
 use crate::clock::Clock;
@@ -74,7 +76,7 @@ pub struct Doors {
 }
 
 impl Node {
-    /// Starts the fan-out and the watch over the logs' budget. Call it within a tokio runtime.
+    /// Starts the fan-out, the watch over the logs' budget, and that over its capacity. Call it within a tokio runtime.
     ///
     /// # Errors
     /// When the kernel has no threads or descriptors for it.
@@ -106,7 +108,8 @@ impl Node {
             no_progress_ms: limits.no_progress.millis(),
             max_viewers: usize::try_from(most).unwrap_or(usize::MAX),
         };
-        let fanout = Arc::new(Fanout::start(fanout, clock, &FanoutMetrics::register(registry)?)?);
+        let fanout_metrics = FanoutMetrics::register(registry)?;
+        let fanout = Arc::new(Fanout::start(fanout, clock, &fanout_metrics)?);
         let node = Self {
             hub,
             fanout,
@@ -116,6 +119,7 @@ impl Node {
             serve_metrics: ServeMetrics::register(registry)?,
         };
         node_metrics::register(registry, &node.hub, clock, config.metrics.max_streams as usize)?;
+        node.watch_capacity(config, program, registry, fanout_metrics)?;
         node.watch_budget();
         Ok(node)
     }

@@ -12,6 +12,7 @@ use relay_core::link::quic::{self, QuicConfig};
 use relay_core::metrics::{self, MetricsServer};
 use relay_core::node::{Node, NodeError};
 use relay_core::readiness::Readiness;
+use relay_core::systemd;
 use relay_core::tls::NodeKey;
 use relay_core::token::JoinToken;
 use tokio::sync::watch;
@@ -125,6 +126,7 @@ impl Edge {
             readiness.clone(),
             ending.clone(),
         ));
+        systemd::ready(&member.status().borrow().to_string());
         let life = async {
             let joined = member.join(&token).await.map_err(EdgeError::Join)?;
             pool.start(&joined, &node, &readiness)?;
@@ -134,13 +136,14 @@ impl Edge {
             () = stop.cancelled() => Ok(()),
             result = life => result,
         };
+        systemd::stopping();
         readiness.lack("pool", "this edge is shutting down");
         node.shut_down().await;
         result
     }
 }
 
-/// Shows in `/readyz` how the membership stands.
+/// Shows in `/readyz` and in systemd's status how the membership stands.
 async fn watch_membership(
     mut status: watch::Receiver<Membership>,
     readiness: Readiness,
@@ -158,6 +161,7 @@ async fn watch_membership(
         if !matches!(stop.run_until_cancelled(status.changed()).await, Some(Ok(()))) {
             return;
         }
+        systemd::status(&status.borrow().to_string());
     }
 }
 

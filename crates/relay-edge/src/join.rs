@@ -4,6 +4,7 @@
 //! once a minute. Only the origin's own word ends it: a token that is unknown, expired, used up or revoked never
 //! becomes good again, and a process that ends with a code of its own is seen where one that hopes is not.
 
+use std::fmt;
 use std::time::Duration;
 
 use relay_core::clock::{Clock, Now};
@@ -58,6 +59,20 @@ impl Membership {
         match self {
             Self::Joining { trouble } | Self::Member { trouble, .. } => trouble.as_deref(),
             Self::Refused { reason } => Some(reason),
+        }
+    }
+}
+
+impl fmt::Display for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Joining { .. } => "waiting to join the pool",
+            Self::Member { .. } => "joined the pool",
+            Self::Refused { .. } => "refused by the pool",
+        })?;
+        match self.trouble() {
+            Some(trouble) => write!(f, ": {trouble}"),
+            None => Ok(()),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! - [`edge`]: all of it, put together; [`error`]: why it did not come up.
 //! - [`join`]: membership, for as long as it runs.
 //! - [`pool`]: its links once it is a member.
-//! - [`cli`]: the command line; [`desk`]: what the admin API does here.
+//! - [`cli`]: the command line; [`desk`]: what the admin API does here; [`measure`]: what the machine can carry.
 
 pub mod cli;
 pub mod desk;
 pub mod edge;
 pub mod error;
 pub mod join;
+pub mod measure;
 pub mod pool;

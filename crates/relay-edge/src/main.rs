@@ -12,6 +12,7 @@ use relay_core::token::JoinToken;
 use relay_core::{check, logging, signals};
 use relay_edge::cli::{Cli, Verb};
 use relay_edge::edge::Edge;
+use relay_edge::measure::measure;
 
 fn main() -> ExitCode {
     let cli: Cli = match parse(Program::Edge) {
@@ -44,6 +45,12 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
             let config = load(verb.config.or(cli.config).as_deref())?;
             let report = check::report(&config, Program::Edge, &check::Facts::read());
             return Ok(say(Program::Edge, report));
+        }
+        Some(Verb::Measure(verb)) => {
+            let config = load(verb.config.as_deref().or(cli.config.as_deref()))?;
+            let found = measure(&config, &verb)
+                .map_err(|error| (Exit::OsError, anyhow!("cannot measure: {error}")))?;
+            return Ok(say(Program::Edge, found));
         }
     };
     run(&load(path.as_deref())?, &environment, join.as_deref())

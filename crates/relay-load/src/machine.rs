@@ -121,14 +121,14 @@ impl Observer {
         let processes = self.processes.iter().map(|watched| ProcessUse {
             pid: watched.pid,
             name: watched.last.name.clone(),
-            user_seconds: watched.last.cpu.user - watched.from.user,
-            system_seconds: watched.last.cpu.system - watched.from.system,
+            user_seconds: hundredths(watched.last.cpu.user - watched.from.user),
+            system_seconds: hundredths(watched.last.cpu.system - watched.from.system),
             rss_bytes: watched.rss_peak_bytes,
         });
         Taken {
             processes: processes.collect(),
-            machine_seconds: self.machine_seconds() - self.machine_from,
-            own_seconds: self.own_seconds() - self.own_from,
+            machine_seconds: hundredths(self.machine_seconds() - self.machine_from),
+            own_seconds: hundredths(self.own_seconds() - self.own_from),
             tcp_memory_bytes: self.tcp_peak_bytes,
         }
     }
@@ -186,6 +186,11 @@ fn tcp_bytes(text: &str) -> Option<u64> {
 fn pages_at(text: &str, place: usize) -> Option<u64> {
     let pages: u64 = text.split_whitespace().nth(place)?.parse().ok()?;
     Some(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// Rounds to what the kernel counts in.
+fn hundredths(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
 }
 
 fn ticks_in_seconds(ticks: u64) -> f64 {

@@ -84,19 +84,22 @@ fn panel(
     let end = seconds.last().map_or(1.0, |second| second.at as f64 + 1.0);
     let values = lines.iter().flat_map(|line| seconds.iter().map(line.value));
     let top = values.fold(1.0, f64::max) * 1.1;
+    // Below this the steps of the axis are no whole numbers.
+    let decimals = if top < 5.0 { 1 } else { 0 };
     let mut builder = ChartBuilder::on(area);
     builder.margin(10).x_label_area_size(40).y_label_area_size(LABELS);
     if !title.is_empty() {
         builder.caption(title, TITLE);
     }
     let mut chart = builder.build_cartesian_2d(0.0..end, 0.0..top)?;
-    let mesh = &mut chart.configure_mesh();
+    let value_label = |value: &f64| format!("{value:.decimals$}");
+    let mut mesh = chart.configure_mesh();
     mesh.x_desc("seconds")
         .y_desc(unit)
         .label_style(TEXT)
         .axis_desc_style(TEXT);
     mesh.x_label_formatter(&|at| format!("{at:.0}"))
-        .y_label_formatter(&|value| format!("{value:.0}"));
+        .y_label_formatter(&value_label);
     mesh.light_line_style(WHITE.mix(0.0)).draw()?;
     for line in lines {
         let points = seconds

@@ -12,6 +12,7 @@ use relay_core::metrics::{self, MetricsServer};
 use relay_core::node::{Node, NodeError};
 use relay_core::readiness::Readiness;
 use relay_core::stream::StreamKey;
+use relay_core::systemd;
 use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
@@ -172,7 +173,9 @@ impl Origin {
                 .spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
         }
         readiness.fulfil("origin");
+        systemd::ready("all ports are open");
         stop.cancelled().await;
+        systemd::stopping();
         readiness.lack("origin", "this origin is shutting down");
         node.shut_down().await;
         publishing_stopped.cancel();

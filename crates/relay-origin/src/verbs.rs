@@ -175,8 +175,7 @@ pub fn publish_url(
     stream: &StreamKey,
     out: &mut impl Write,
 ) -> Result<(), VerbError> {
-    let folder = config.state_dir(environment)?;
-    let key = PublishKey::peek(&folder)?.ok_or(VerbError::NoKey(folder))?;
+    let key = published_key(config.state_dirs(environment)?)?;
     let access = Access::new(config.origin.publish, key);
     let listen = config.rtmp.listen;
     let host = Reach::host(
@@ -188,4 +187,14 @@ pub fn publish_url(
         "{}",
         access.publish_url(&host, listen.port(), stream)
     )?)
+}
+
+/// The key in the first folder that has one.
+fn published_key(folders: Vec<PathBuf>) -> Result<PublishKey, VerbError> {
+    for folder in &folders {
+        if let Some(key) = PublishKey::peek(folder)? {
+            return Ok(key);
+        }
+    }
+    Err(VerbError::NoKey(folders.into_iter().next().unwrap_or_default()))
 }

@@ -1,9 +1,12 @@
 //! What this machine's kernel grants, read once.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::nic::Nic;
+use super::settings;
 use crate::limits::OpenFiles;
 
 /// What the kernel and the process's limits grant. `None` is what the machine does not tell.
@@ -11,18 +14,18 @@ use crate::limits::OpenFiles;
 pub struct Facts {
     /// How many descriptors a process may open.
     pub open_files: OpenFiles,
-    /// `net.core.rmem_max`: the largest receive buffer that a program may ask for, in bytes.
-    pub rmem_max: Option<u64>,
-    /// `net.core.wmem_max`: the same for sending.
-    pub wmem_max: Option<u64>,
+    /// What the kernel has for each key of `90-relay.conf` that it knows.
+    pub settings: BTreeMap<String, String>,
     /// `net.ipv4.tcp_mem`: what all TCP sockets together may hold.
     pub tcp_memory: Option<TcpMemory>,
     /// `net.ipv4.tcp_available_congestion_control`: what the kernel has loaded.
     pub congestion_available: Option<Vec<String>>,
     /// `net.ipv4.tcp_allowed_congestion_control`: what a program without privileges may choose.
     pub congestion_allowed: Option<Vec<String>>,
-    /// `net.ipv4.tcp_slow_start_after_idle`.
-    pub slow_start_after_idle: Option<bool>,
+    /// The network card to the world, if it tells its speed.
+    pub nic: Option<Nic>,
+    /// Cores that this process may use.
+    pub cores: u64,
     /// The machine's memory in bytes.
     pub memory: u64,
 }
@@ -46,16 +49,16 @@ impl TcpMemory {
 impl Facts {
     /// What holds on this machine now. Nothing is changed.
     pub fn read() -> Self {
-        Self::read_below(Path::new("/proc/sys/net"))
+        Self::read_below(Path::new("/proc"), Path::new("/sys"))
     }
 
-    fn read_below(net: &Path) -> Self {
+    fn read_below(proc: &Path, sys: &Path) -> Self {
+        let net = proc.join("sys/net");
         let text = |name: &str| fs::read_to_string(net.join(name)).ok();
         let words = |name: &str| Some(text(name)?.split_whitespace().map(str::to_owned).collect());
         Self {
             open_files: OpenFiles::read(),
-            rmem_max: text("core/rmem_max").and_then(|text| nth(&text, 0)),
-            wmem_max: text("core/wmem_max").and_then(|text| nth(&text, 0)),
+            settings: settings::running(&proc.join("sys")),
             tcp_memory: text("ipv4/tcp_mem")
                 .and_then(|text| nth(&text, 2))
                 .map(|max_pages| TcpMemory {
@@ -64,10 +67,29 @@ impl Facts {
                 }),
             congestion_available: words("ipv4/tcp_available_congestion_control"),
             congestion_allowed: words("ipv4/tcp_allowed_congestion_control"),
-            slow_start_after_idle: text("ipv4/tcp_slow_start_after_idle")
-                .and_then(|text| nth::<u8>(&text, 0))
-                .map(|value| value != 0),
+            nic: Nic::read(proc, sys),
+            cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
             memory: crate::limits::memory_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Facts {
+    /// A machine that tells nothing.
+    pub(crate) const fn silent() -> Self {
+        Self {
+            open_files: OpenFiles {
+                soft: None,
+                hard: None,
+            },
+            settings: BTreeMap::new(),
+            tcp_memory: None,
+            congestion_available: None,
+            congestion_allowed: None,
+            nic: None,
+            cores: 1,
+            memory: 0,
         }
     }
 }
@@ -83,7 +105,8 @@ mod tests {
 
     #[test]
     fn the_kernels_files_are_read_as_it_writes_them() {
-        let net = std::env::temp_dir().join(format!("relay-facts-{}", std::process::id()));
+        let proc = std::env::temp_dir().join(format!("relay-facts-{}", std::process::id()));
+        let net = proc.join("sys/net");
         fs::create_dir_all(net.join("core")).unwrap();
         fs::create_dir_all(net.join("ipv4")).unwrap();
         for (name, text) in [
@@ -94,17 +117,20 @@ mod tests {
         ] {
             fs::write(net.join(name), text).unwrap();
         }
-        let facts = Facts::read_below(&net);
-        fs::remove_dir_all(&net).unwrap();
-        assert_eq!(facts.rmem_max, Some(212_992));
-        assert_eq!(facts.wmem_max, None, "it was not there");
+        let facts = Facts::read_below(&proc, &proc.join("none"));
+        fs::remove_dir_all(&proc).unwrap();
+        let setting = |key| facts.settings.get(key).map(String::as_str);
+        assert_eq!(setting("net.core.rmem_max"), Some("212992"));
+        assert_eq!(setting("net.core.wmem_max"), None, "it was not there");
+        assert_eq!(setting("net.ipv4.tcp_slow_start_after_idle"), Some("1"));
+        assert_eq!(facts.nic, None);
+        assert!(facts.cores > 0);
         assert_eq!(facts.tcp_memory.map(|tcp| tcp.max_pages), Some(20_580));
         assert_eq!(
             facts.congestion_available,
             Some(vec!["reno".to_owned(), "cubic".to_owned()])
         );
         assert_eq!(facts.congestion_allowed, None);
-        assert_eq!(facts.slow_start_after_idle, Some(true));
         assert!(facts.memory > 0);
     }
 }

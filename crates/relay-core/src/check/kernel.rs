@@ -1,23 +1,23 @@
 //! What the kernel grants against what the configuration wants: each difference a sentence with the value to set.
 
-use super::{Facts, TcpMemory};
-use crate::config::{ByteSize, Config};
+use super::{Facts, TcpMemory, settings};
+use crate::capacity::Demand;
+use crate::config::Config;
 use crate::limits::RESERVED_FILES;
-
-/// What a viewer holds in the kernel: its socket, and what waits in it at 2.5 Mbit/s.
-const VIEWER_TCP_BYTES: u64 = 20_000;
 
 /// TCP may be given half of a machine's memory, not more: the streams' logs and the programs need the rest.
 const TCP_MEMORY_SHARE: u64 = 2;
 
 /// What was found, for a person who compares machines.
-pub(super) fn lines(facts: &Facts) -> Vec<String> {
+pub(super) fn lines(config: &Config, facts: &Facts) -> Vec<String> {
     let mut lines = vec![facts.open_files.raised().to_string()];
+    lines.extend(settings::line(config, facts));
     if let Some(tcp) = facts.tcp_memory {
         lines.push(format!(
-            "{} for all TCP sockets together: about {} viewers",
+            "{} for all TCP sockets together: about {} viewers of {}",
             megabytes(tcp.bytes()),
-            viewers(tcp.bytes())
+            viewers(config, tcp.bytes()),
+            config.origin.stream_rate.spoken()
         ));
     }
     if let Some(names) = &facts.congestion_available {
@@ -28,27 +28,15 @@ pub(super) fn lines(facts: &Facts) -> Vec<String> {
 
 /// What is not as it is wanted.
 pub(super) fn warnings(config: &Config, facts: &Facts) -> Vec<String> {
-    let wanted = config.link.udp_buffer;
-    [
-        buffer("net.core.rmem_max", facts.rmem_max, wanted),
-        buffer("net.core.wmem_max", facts.wmem_max, wanted),
+    let others = [
         files(config, facts),
         tcp_memory(config, facts),
         congestion(config, facts),
-        slow_start(facts),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn buffer(setting: &str, granted: Option<u64>, wanted: ByteSize) -> Option<String> {
-    let granted = granted.filter(|granted| *granted < wanted.bytes())?;
-    Some(format!(
-        "{setting} is {granted}, less than [link] udp_buffer ({wanted}): bursts between nodes are lost on a busy \
-         machine; set {setting} = {}",
-        wanted.bytes()
-    ))
+    ];
+    settings::warnings(config, facts)
+        .into_iter()
+        .chain(others.into_iter().flatten())
+        .collect()
 }
 
 fn files(config: &Config, facts: &Facts) -> Option<String> {
@@ -66,7 +54,7 @@ fn files(config: &Config, facts: &Facts) -> Option<String> {
 
 fn tcp_memory(config: &Config, facts: &Facts) -> Option<String> {
     let tcp = facts.tcp_memory?;
-    let wanted = u64::from(config.limits.max_viewers) * VIEWER_TCP_BYTES;
+    let wanted = u64::from(config.limits.max_viewers) * viewer_bytes(config);
     if tcp.bytes() >= wanted {
         return None;
     }
@@ -74,7 +62,7 @@ fn tcp_memory(config: &Config, facts: &Facts) -> Option<String> {
         "net.ipv4.tcp_mem gives all TCP sockets together {}: beyond about {} viewers the kernel drops their data, and \
          every viewer stutters, not only the newest; [limits] max_viewers is {}",
         megabytes(tcp.bytes()),
-        viewers(tcp.bytes()),
+        viewers(config, tcp.bytes()),
         config.limits.max_viewers
     );
     let room = facts.memory / TCP_MEMORY_SHARE;
@@ -87,10 +75,13 @@ fn tcp_memory(config: &Config, facts: &Facts) -> Option<String> {
         format!(
             "{sentence}; set net.ipv4.tcp_mem = {} (half of this machine's memory) and max_viewers = {}",
             three_numbers(room, tcp),
-            viewers(room)
+            viewers(config, room)
         )
     } else {
-        format!("{sentence}; set max_viewers = {}", viewers(tcp.bytes()).max(1))
+        format!(
+            "{sentence}; set max_viewers = {}",
+            viewers(config, tcp.bytes()).max(1)
+        )
     })
 }
 
@@ -119,16 +110,13 @@ fn congestion(config: &Config, facts: &Facts) -> Option<String> {
     ))
 }
 
-fn slow_start(facts: &Facts) -> Option<String> {
-    facts.slow_start_after_idle?.then(|| {
-        "net.ipv4.tcp_slow_start_after_idle is 1: a viewer's connection slows down after each pause of the stream; set \
-         net.ipv4.tcp_slow_start_after_idle = 0"
-            .to_owned()
-    })
+fn viewers(config: &Config, bytes: u64) -> u64 {
+    bytes / viewer_bytes(config)
 }
 
-const fn viewers(bytes: u64) -> u64 {
-    bytes / VIEWER_TCP_BYTES
+/// What a viewer holds in the kernel, as the capacity is worked out too; never 0.
+fn viewer_bytes(config: &Config) -> u64 {
+    Demand::expected(config).tcp_bytes() as u64
 }
 
 fn megabytes(bytes: u64) -> String {

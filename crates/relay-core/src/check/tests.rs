@@ -10,16 +10,18 @@ fn good() -> Facts {
             soft: Some(1024),
             hard: Some(1 << 20),
         },
-        rmem_max: Some(8 << 20),
-        wmem_max: Some(8 << 20),
+        settings: settings::shipped()
+            .into_iter()
+            .map(|setting| (setting.key.to_owned(), setting.value.to_owned()))
+            .collect(),
         tcp_memory: Some(TcpMemory {
             max_pages: 575_796,
             page_bytes: 4096,
         }),
         congestion_available: Some(vec!["reno".to_owned(), "cubic".to_owned()]),
         congestion_allowed: Some(vec!["reno".to_owned(), "cubic".to_owned()]),
-        slow_start_after_idle: Some(false),
         memory: 24 << 30,
+        ..Facts::silent()
     }
 }
 
@@ -55,7 +57,8 @@ fn the_defaults_on_a_good_machine_are_said_in_full() {
            whoever has the publish key; `relay-origin publish-url live/camera` shows it\n\
          this machine:\n  \
            1048576 open files (room for 1048064 viewers)\n  \
-           2358 MB for all TCP sockets together: about 117923 viewers\n  \
+           kernel settings: 5 of 5 are as in 90-relay.conf\n  \
+           2358 MB for all TCP sockets together: about 73196 viewers of 2.5 Mbit/s\n  \
            TCP congestion control: reno, cubic\n\
          the configuration is valid; nothing to warn of"
     );
@@ -139,6 +142,13 @@ fn an_edge_hears_where_its_media_comes_from() {
         !plain.contains("uplink") && !plain.contains("encoders"),
         "{plain}"
     );
+    assert!(
+        plain.contains(
+            "capacity:\n  room for about 50000 viewers of 2.5 Mbit/s, 125 Gbit/s together; the first limit is [limits] \
+             max_viewers: 50000 (what the CPU carries, `relay-edge measure` finds out)\n"
+        ),
+        "{plain}"
+    );
     let second = edge("[edge]\nparent = \"e1.example:4433\"");
     assert!(
         second.contains("comes from e1.example:4433 ([edge] parent)"),
@@ -147,23 +157,43 @@ fn an_edge_hears_where_its_media_comes_from() {
 }
 
 #[test]
-fn small_socket_buffers_are_named_with_the_value_to_set() {
-    let facts = Facts {
-        rmem_max: Some(212_992),
-        ..good()
-    };
+fn kernel_settings_are_named_with_the_value_to_set_and_the_reason() {
+    let facts = on_settings(&[("net.core.rmem_max", "212992")]);
     assert_eq!(
         warning("", &facts),
-        "net.core.rmem_max is 212992, less than [link] udp_buffer (8MiB): bursts between nodes are lost on a busy \
-         machine; set net.core.rmem_max = 8388608"
+        "net.core.rmem_max is 212992; set net.core.rmem_max = 8388608: with less, bursts between nodes are lost on a busy \
+         machine ([link] udp_buffer asks for so much to receive into)"
     );
-    let facts = Facts {
-        wmem_max: Some(1 << 20),
-        ..good()
-    };
-    assert!(warning("", &facts).ends_with("set net.core.wmem_max = 8388608"));
+    let facts = on_settings(&[("net.core.wmem_max", "1048576")]);
+    assert!(warning("", &facts).contains("set net.core.wmem_max = 8388608"));
     let modest = report(&config("[link]\nudp_buffer = \"1MiB\""), Program::Origin, &facts);
     assert_eq!(modest.warnings(), 0, "who asks for less is granted it");
+    let greedy = warning(
+        "[link]\nudp_buffer = \"16MiB\"",
+        &on_settings(&[("net.core.rmem_max", "20000000")]),
+    );
+    assert!(
+        greedy.starts_with("net.core.wmem_max is 8388608; set net.core.wmem_max = 16777216: "),
+        "{greedy}"
+    );
+    let slow = warning("", &on_settings(&[("net.ipv4.tcp_slow_start_after_idle", "1")]));
+    assert!(
+        slow.contains("set net.ipv4.tcp_slow_start_after_idle = 0: with 1, a viewer's connection slows down"),
+        "{slow}"
+    );
+    let said = said("", &facts);
+    assert!(
+        said.contains("kernel settings: 4 of 5 are as in 90-relay.conf"),
+        "{said}"
+    );
+}
+
+fn on_settings(changed: &[(&str, &str)]) -> Facts {
+    let mut facts = good();
+    for (key, value) in changed {
+        facts.settings.insert((*key).to_owned(), (*value).to_owned());
+    }
+    facts
 }
 
 #[test]
@@ -196,21 +226,21 @@ fn tcp_memory_says_what_it_means_for_viewers() {
     };
     let large = warning("", &on(24 << 30));
     assert!(
-        large.starts_with("net.ipv4.tcp_mem gives all TCP sockets together 84 MB: beyond about 4214 viewers"),
+        large.starts_with("net.ipv4.tcp_mem gives all TCP sockets together 84 MB: beyond about 2616 viewers"),
         "{large}"
     );
     assert!(
-        large.ends_with("set net.ipv4.tcp_mem = \"122070 162760 244141\""),
+        large.ends_with("set net.ipv4.tcp_mem = \"196661 262214 393323\""),
         "{large}"
     );
     let tiny = warning("", &on(900_000_000));
     assert!(
-        tiny.ends_with("(half of this machine's memory) and max_viewers = 22500"),
+        tiny.ends_with("(half of this machine's memory) and max_viewers = 13966"),
         "{tiny}"
     );
     let full = warning("", &on(100_000_000));
-    assert!(full.ends_with("; set max_viewers = 4214"), "{full}");
-    assert!(said("[limits]\nmax_viewers = 4214", &on(100_000_000)).ends_with("nothing to warn of"));
+    assert!(full.ends_with("; set max_viewers = 2616"), "{full}");
+    assert!(said("[limits]\nmax_viewers = 2616", &on(100_000_000)).ends_with("nothing to warn of"));
 }
 
 #[test]
@@ -236,29 +266,8 @@ fn a_congestion_control_must_be_there_and_allowed() {
 }
 
 #[test]
-fn slow_start_after_idle_is_warned_of() {
-    let facts = Facts {
-        slow_start_after_idle: Some(true),
-        ..good()
-    };
-    assert!(warning("", &facts).ends_with("set net.ipv4.tcp_slow_start_after_idle = 0"));
-}
-
-#[test]
 fn what_a_machine_does_not_tell_is_not_warned_of() {
-    let silent = Facts {
-        rmem_max: None,
-        wmem_max: None,
-        tcp_memory: None,
-        congestion_available: None,
-        congestion_allowed: None,
-        slow_start_after_idle: None,
-        open_files: OpenFiles {
-            soft: None,
-            hard: None,
-        },
-        memory: 0,
-    };
+    let silent = Facts::silent();
     let text = said("", &silent);
     assert!(text.contains("any number of open files"), "{text}");
     assert!(text.ends_with("nothing to warn of"), "{text}");

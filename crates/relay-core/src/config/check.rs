@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{ByteSize, Config, Listen, Seconds};
+use super::{Bitrate, ByteSize, Config, Listen, Seconds};
 
 /// A setting that cannot stand as it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +99,14 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         size(8 << 10)..=size(16 << 20),
     )?;
     within("viewers.unsent", viewers.unsent, size(2 << 10)..=size(16 << 20))?;
+    if let Some(capacity) = config.edge.capacity {
+        let rate = Bitrate::from_bits;
+        within(
+            "edge.capacity",
+            capacity,
+            rate(1_000_000)..=rate(1_000_000_000_000),
+        )?;
+    }
     within("origin.grace", origin.grace, s(0)..=hours(1))?;
     within("origin.replace_idle", origin.replace_idle, ms(100)..=s(60))
 }

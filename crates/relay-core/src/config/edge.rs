@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::HostPort;
+use super::{Bitrate, HostPort};
 
 /// `[edge]`: a machine that viewers come to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,4 +18,8 @@ pub struct Edge {
     /// and reports go to the origin in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<HostPort>,
+    /// What this edge may send to viewers, all together, such as `4Gbit`. Default: worked out from the CPU, the network card
+    /// and the kernel's TCP memory, and overruled by this where it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Bitrate>,
 }

@@ -133,6 +133,20 @@ impl Config {
             })
     }
 
+    /// Where the command line looks for the origin's state, in this order: where an origin started in the same way would
+    /// keep it, and where systemd's unit does.
+    ///
+    /// # Errors
+    /// As [`state_dir`](Self::state_dir).
+    pub fn state_dirs(&self, environment: &Environment) -> Result<Vec<PathBuf>, ConfigError> {
+        let own = self.state_dir(environment)?;
+        let unit = Path::new("/var/lib").join(Program::Origin.name());
+        Ok(match self.origin.state_dir {
+            Some(_) => vec![own],
+            None => vec![own, unit],
+        })
+    }
+
     /// The admin socket of a program; an edge that systemd did not start and whose file names none has none.
     ///
     /// # Errors
@@ -244,6 +258,9 @@ mod tests {
         assert_eq!(dir(systemd).unwrap(), "/var/lib/a");
         let xdg = Environment::of([("XDG_STATE_HOME", "/s"), ("HOME", "/home/x")]);
         assert_eq!(dir(xdg).unwrap(), "/s/relay-origin");
+        let looked = config.state_dirs(&Environment::of([("HOME", "/h")])).unwrap();
+        let unit = PathBuf::from("/var/lib/relay-origin");
+        assert_eq!(looked, [PathBuf::from("/h/.local/state/relay-origin"), unit]);
         let relative = Environment::of([("XDG_STATE_HOME", "s"), ("HOME", "/home/x")]);
         assert_eq!(dir(relative).unwrap(), "/home/x/.local/state/relay-origin");
         let error = dir(Environment::of([])).unwrap_err().to_string();

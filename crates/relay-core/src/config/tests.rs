@@ -62,6 +62,7 @@ fn full() -> Config {
         edge: Edge {
             join_file: Some("f".into()),
             parent: Some("p:1".parse().unwrap()),
+            capacity: Some(Bitrate::from_bits(1)),
         },
         ..Config::default()
     }
@@ -279,6 +280,13 @@ fn ranges_hold_at_both_ends() {
         ("fanout.period_max", "'4ms'", "'5ms'", "'1s'", "'1001ms'"),
         ("viewers.send_buffer", "'7KiB'", "'8KiB'", "'16MiB'", "'17MiB'"),
         ("viewers.unsent", "'1KiB'", "'2KiB'", "'16MiB'", "'17MiB'"),
+        (
+            "edge.capacity",
+            "'999kbit'",
+            "'1Mbit'",
+            "'1000Gbit'",
+            "'1001Gbit'",
+        ),
         ("origin.replace_idle", "'99ms'", "'100ms'", "'1m'", "'61s'"),
     ] {
         for good in [lowest, highest] {

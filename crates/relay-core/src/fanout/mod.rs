@@ -6,6 +6,7 @@
 //! carry, so each viewer gets one burst per period, and viewers are spread over the period's slots.
 
 mod feed;
+mod load;
 mod metrics;
 mod pace;
 mod shard;
@@ -26,6 +27,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub use load::Load;
 pub use metrics::FanoutMetrics;
 pub use viewer::{Dialogue, Goodbye, Reply, ViewerInfo};
 

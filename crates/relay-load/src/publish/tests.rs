@@ -114,8 +114,8 @@ async fn streams_arrive_whole_and_under_their_names() {
         assert!(marks.iter().map(|mark| mark.sequence).eq(0..25));
         assert!(marks.is_sorted_by_key(|mark| mark.made_us));
         assert!(marks[0].made_us >= before && marks[24].made_us <= unix_us());
-        // 24 pictures later; the timer of a busy machine may be late, but is never early.
-        assert!(marks[24].made_us - marks[0].made_us >= 24 * 40_000 - 100_000);
+        // However busy the machine is, none leaves before it is due.
+        assert!(marks[24].made_us >= before + 24 * 40_000);
         let of = |wanted| {
             let tags = events
                 .iter()

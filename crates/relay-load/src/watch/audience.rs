@@ -44,6 +44,9 @@ const SAMPLE_US: u64 = 500_000;
 /// How often the progress is drawn.
 const DRAW_US: u64 = 250_000;
 
+/// How long before the measurement all must have begun, or it waits for another second.
+const FORESIGHT_US: u64 = 100_000;
+
 /// How long a viewer may take from its beginning to its first tag.
 const JOIN_PATIENCE_US: u64 = 10 * SECOND_US;
 
@@ -167,7 +170,7 @@ impl Audience {
             let at = self.clock.now();
             if !stopped && stop() {
                 stopped = true;
-                self.schedule.stop(at.at_us);
+                self.stop(at);
             }
             if !stopped {
                 self.dial_those_due(at);
@@ -408,30 +411,30 @@ impl Audience {
         }
     }
 
-    /// Opens and shuts the measurement.
+    /// Opens and shuts the measurement. The window of what is made in it is known before it opens: a tick is too late for
+    /// frames that are some milliseconds old.
     fn move_on(&mut self, at: Moment) {
-        if self.taken.is_none() && !self.tally.measuring && at.at_us >= self.schedule.from_us {
-            if self.schedule.from_us == self.schedule.until_us {
-                return;
-            }
-            if (self.begun as usize) < self.viewers.len() {
+        let plan = self.schedule;
+        if self.taken.is_none() && !self.tally.measuring && plan.from_us < plan.until_us {
+            if at.at_us + FORESIGHT_US >= plan.from_us && (self.begun as usize) < self.viewers.len() {
                 return self.schedule.postpone();
             }
-            self.tally.measuring = true;
-            self.tally.window = Window::between(self.wall(at, self.schedule.from_us), u64::MAX);
-            self.timer_late.reset();
-            self.observer.begin();
+            self.tally.window = Window::between(wall(at, plan.from_us), wall(at, plan.until_us));
+            if at.at_us >= plan.from_us {
+                self.tally.measuring = true;
+                self.timer_late.reset();
+                self.observer.begin();
+            }
         }
-        if self.tally.measuring && at.at_us >= self.schedule.until_us {
+        if self.tally.measuring && at.at_us >= plan.until_us {
             self.tally.measuring = false;
-            self.tally.window.shut(self.wall(at, self.schedule.until_us));
             self.taken = Some(self.observer.end());
         }
     }
 
-    /// A moment of the schedule on the wall clock.
-    const fn wall(&self, at: Moment, us: u64) -> u64 {
-        (at.wall_us + us).saturating_sub(at.at_us)
+    fn stop(&mut self, at: Moment) {
+        self.schedule.stop(at.at_us);
+        self.tally.window.shut(wall(at, self.schedule.until_us));
     }
 
     fn give_up_joining(&mut self, at: Moment) {
@@ -486,7 +489,7 @@ impl Audience {
         self.tally.second_bytes = 0;
     }
 
-    fn draw(&mut self, at: Moment) {
+    fn draw(&self, at: Moment) {
         self.progress.draw(&Snapshot {
             at_us: at.at_us,
             end_us: self.schedule.end_us,
@@ -527,6 +530,11 @@ impl Audience {
             measured_us,
         }
     }
+}
+
+/// A moment of the schedule on the wall clock.
+const fn wall(at: Moment, us: u64) -> u64 {
+    (at.wall_us + us).saturating_sub(at.at_us)
 }
 
 /// Counts an outcome under its name, and under that of the kind of viewer.

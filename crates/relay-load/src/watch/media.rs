@@ -105,7 +105,10 @@ impl Media {
         };
         match mark {
             Ok(mark) => self.frame(mark, info.keyframe, bytes, at, tally),
-            Err(MarkError::Corrupt { .. }) => self.faults(tally).corrupt += 1,
+            Err(MarkError::Corrupt { sequence, .. }) => {
+                self.track.spoilt(sequence);
+                self.faults(tally).corrupt += 1;
+            }
             // Each frame of a marked stream has one.
             Err(MarkError::None) if frame && self.track.is_marked() => self.faults(tally).corrupt += 1,
             Err(MarkError::None) if !self.track.is_marked() && step.ahead_ms <= MAX_STEP_MS => {
@@ -304,7 +307,8 @@ mod tests {
         let mut bent = mark.frame(*b"\x27\x01\0\0\0", &[b"x"]);
         *bent.last_mut().unwrap() ^= 1;
         watch.payload(22, &bent, 0);
-        watch.payload(22, b"\x27\x01\0\0\0none", 0);
+        watch.frame(23, 0);
+        watch.payload(24, b"\x27\x01\0\0\0none", 0);
         let faults = watch.tally.faults;
         assert_eq!((faults.gaps, faults.duplicates, faults.skips), (2, 2, 1));
         assert_eq!(faults.corrupt, 2);

@@ -1,10 +1,10 @@
 //! `relay-load watch`: an audience of thousands in one thread, and a report of how well it was served.
 //!
-//! - [`plan`]: the command line, made into who comes when, whereto, and how it behaves.
-//! - [`audience`]: the thread that connects, reads and counts; [`sys`]: its system calls.
-//! - [`viewer`]: one viewer: [`answer`] and [`body`] for HTTP, [`walker`] for FLV, [`play`] for RTMP.
-//! - [`media`]: what a viewer got, by [`track`] frame by frame, against the [`supply`] of the source.
-//! - [`tally`], [`seconds`]: what all of them got; [`verdict`]: whether that is as it should be; [`words`]: in words.
+//! - `plan`: the command line, made into who comes when, whereto, and how it behaves.
+//! - `audience`: the thread that connects, reads and counts; `sys`: its system calls.
+//! - `viewer`: one viewer: `answer` and `body` for HTTP, `walker` for FLV, `play` for RTMP.
+//! - `media`: what a viewer got, by `track` frame by frame, against the `supply` of the source.
+//! - `tally`, `seconds`: what all of them got; `verdict`: whether that is as it should be; `words`: in words.
 //!
 //! All viewers share one histogram and one buffer. A frame costs no memory; a viewer costs some hundred bytes and what the
 //! kernel keeps for its socket.
@@ -205,7 +205,7 @@ impl WatchError {
 }
 
 /// Watches, until the plan is through or `stop` says so, writes the files that were asked for, and gives the report.
-/// [`Report::complaints`] is the verdict; [`words`](in_words) has it for people.
+/// [`Report::complaints`] is the verdict; [`in_words`] has it for people.
 ///
 /// # Errors
 /// [`WatchError`].

@@ -33,6 +33,16 @@ impl Track {
         self.last.is_some()
     }
 
+    /// Takes a corrupt frame that says it is this one. It came, so it is not missing; but where it is not the next, what it
+    /// says is as little to be trusted as the rest of it.
+    pub(super) fn spoilt(&mut self, sequence: u64) {
+        if let Some(last) = &mut self.last
+            && sequence == last.sequence.saturating_add(1)
+        {
+            last.sequence = sequence;
+        }
+    }
+
     /// Takes the next frame and says how it stands to those before it.
     pub(super) fn place(&mut self, mark: Mark, keyframe: bool) -> Arrival {
         let Some(last) = self.last.replace(mark) else {
@@ -156,6 +166,15 @@ mod tests {
         };
         assert_eq!(track.place(anew, true), Arrival::Restart);
         assert!(track.is_marked());
+    }
+
+    #[test]
+    fn a_corrupt_frame_is_not_missing_but_leads_nowhere() {
+        let mut track = Track::default();
+        track.place(mark(7), true);
+        track.spoilt(8);
+        track.spoilt(u64::MAX);
+        assert_eq!(track.place(mark(9), false), Arrival::Next(80_000));
     }
 
     #[test]

@@ -306,7 +306,8 @@ mod tests {
             change(&mut report);
             complaints(&verb(words), &report, TOTALS)
         };
-        let cases: [(&dyn Fn(&mut Report), &str); 10] = [
+        type Case<'a> = (&'a dyn Fn(&mut Report), &'a str);
+        let cases: [Case<'_>; 10] = [
             (
                 &|r| r.joins = [("served".to_owned(), 99)].into(),
                 "only 99 of 100 viewers were served",

@@ -226,8 +226,11 @@ mod tests {
         out
     }
 
-    /// What a walk sees of pieces: lengths, times, heads, whole payloads.
-    fn walk(keep: bool, pieces: &[&[u8]]) -> Result<Vec<(u32, u32, Vec<u8>, Option<Vec<u8>>)>, FlvError> {
+    /// Length, time, head, whole payload.
+    type Passed = (u32, u32, Vec<u8>, Option<Vec<u8>>);
+
+    /// What a walk comes past in pieces.
+    fn walk(keep: bool, pieces: &[&[u8]]) -> Result<Vec<Passed>, FlvError> {
         let mut walker = Walker::new(keep);
         let mut seen = Vec::new();
         for piece in pieces {
