@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Tells the bench that it is inside already.
 const INSIDE: &str = "BENCH_INSIDE";
 
-/// What is done inside before the bench begins again: loopback as a wire, and what
-/// scripts/deploy/90-relay.conf sets for a server, as far as a namespace has it for itself. A key that the kernel does not have is no reason not to measure.
+/// What is done inside before the bench begins again: loopback as a wire, and what scripts/deploy/90-relay.conf sets for a
+/// server, as far as a namespace has it for itself. A key that the kernel does not have is no reason not to measure.
 const SET_UP: &str = "ip link set lo up mtu 1500 || exit 71
 sysctl -q -w net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=4096 net.ipv4.tcp_slow_start_after_idle=0 || true
 exec \"$0\" \"$@\"";
