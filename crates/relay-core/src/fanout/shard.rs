@@ -31,9 +31,9 @@ use crate::stream::Lease;
 /// that serves few wakes seldom.
 const SLOTS: usize = 10;
 
-/// What joiners get of a turn even where the next slot is due already: a full shard still lets them in, at the price
-/// of a slot that is late by so much.
-const LEAST_JOIN_TIME: Duration = Duration::from_micros(500);
+/// What joiners get of a turn even where the next slot is due already, in parts of a slot: a full shard still lets them in,
+/// at the price of slots that are late by so much. With less, those who join a shard at its limit would wait for ever.
+const LEAST_JOIN_SHARE: u32 = 5;
 
 /// One thread of the fan-out.
 pub(super) struct Shard {
@@ -150,7 +150,7 @@ impl Shard {
                 self.run_slot(slot);
                 let next = slot + self.slots_to_next(slot);
                 // A thread that was held up goes on from now: catching up would send tiny bursts.
-                due = (due + self.pace.period() / SLOTS as u32 * (next - slot) as u32).max(begun);
+                due = (due + self.slot_length() * (next - slot) as u32).max(begun);
                 slot = next % SLOTS;
                 if next >= SLOTS {
                     self.end_period(begun - period_begun);
@@ -163,7 +163,7 @@ impl Shard {
             for event in &ready {
                 self.handle_readiness(*event);
             }
-            self.take_joiners(due.max(Instant::now() + LEAST_JOIN_TIME));
+            self.take_joiners(due.max(Instant::now() + self.slot_length() / LEAST_JOIN_SHARE));
             self.publish_counts();
             let worked = begun.elapsed();
             self.pace.add_work(worked);
@@ -171,6 +171,10 @@ impl Shard {
             self.metrics.turns.inc();
         }
         self.leave_all(Goodbye::Shutdown);
+    }
+
+    fn slot_length(&self) -> Duration {
+        self.pace.period() / SLOTS as u32
     }
 
     fn is_idle(&self) -> bool {
