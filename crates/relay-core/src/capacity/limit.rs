@@ -52,13 +52,19 @@ impl Limit {
     }
 }
 
+/// How often viewers get a burst on a node with a thousand of them.
+const USUAL_PERIOD: Duration = Duration::from_millis(50);
+
 /// What viewers take, and how far away they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Demand {
     /// Bytes per second of each.
     pub rate: f64,
-    /// How often each gets a burst.
+    /// How often each gets a burst, where TCP memory is what runs short: that is long before a core is full, so that the
+    /// period has not grown to its longest.
     pub period: Duration,
+    /// The same where the CPU runs short.
+    pub longest: Duration,
     /// The round-trip time to them.
     pub rtt: Duration,
 }
@@ -66,10 +72,12 @@ pub struct Demand {
 impl Demand {
     /// What a configuration expects.
     pub fn expected(config: &Config) -> Self {
+        let shortest = config.fanout.period_min.get();
+        let longest = config.fanout.period_max.get().max(shortest);
         Self {
             rate: config.origin.stream_rate.bytes() as f64,
-            // As it is when the node is full.
-            period: config.fanout.period_max.get().max(config.fanout.period_min.get()),
+            period: USUAL_PERIOD.clamp(shortest, longest),
+            longest,
             rtt: ASSUMED_RTT,
         }
     }
@@ -306,6 +314,7 @@ mod tests {
     const DEMAND: Demand = Demand {
         rate: 312_500.0,
         period: Duration::from_millis(50),
+        longest: Duration::from_millis(250),
         rtt: Duration::from_millis(40),
     };
 
@@ -339,7 +348,7 @@ mod tests {
                 ("cpu", 9600),          // 2 × 60 % of 2.5 GB/s
                 ("nic", 9000),          // 90 % of 25 Gbit/s
                 ("tcp_memory", 12_712), // 409.6 MB, 4096 + 28,125 bytes each
-                ("open_files", 20_000),
+                ("open_files", 18_976),
                 ("configured", 50_000),
             ]
         );
@@ -358,7 +367,7 @@ mod tests {
         assert_eq!(first(&facts, &STATED, Some(CPU)), (Limit::Cpu, 9600));
         assert_eq!(first(&facts, &STATED, None), (Limit::TcpMemory, 12_712));
         facts.tcp_memory = None;
-        assert_eq!(first(&facts, &STATED, None), (Limit::OpenFiles, 20_000));
+        assert_eq!(first(&facts, &STATED, None), (Limit::OpenFiles, 18_976));
         facts.open_files = OpenFiles {
             soft: None,
             hard: None,
@@ -386,7 +395,7 @@ mod tests {
         );
         assert_eq!(
             first(&facts(), &stated("400Gbit"), Some(CPU)),
-            (Limit::OpenFiles, 20_000)
+            (Limit::OpenFiles, 18_976)
         );
     }
 

@@ -42,10 +42,11 @@ pub(super) fn warnings(config: &Config, facts: &Facts) -> Vec<String> {
 fn files(config: &Config, facts: &Facts) -> Option<String> {
     let wanted = config.limits.max_viewers;
     let files = facts.open_files.raised();
-    if files.viewers() >= wanted.into() {
+    let others = config.limits.max_handshakes;
+    if files.viewers_beside(others) >= wanted.into() {
         return None;
     }
-    let needed = u64::from(wanted) + RESERVED_FILES;
+    let needed = u64::from(wanted) + u64::from(others) + RESERVED_FILES;
     Some(format!(
         "nofile allows {files}, less than [limits] max_viewers ({wanted}); set LimitNOFILE={needed} in the unit, or \
          `ulimit -Hn {needed}` before the start"

@@ -56,7 +56,7 @@ fn the_defaults_on_a_good_machine_are_said_in_full() {
          publishers:\n  \
            whoever has the publish key; `relay-origin publish-url live/camera` shows it\n\
          this machine:\n  \
-           1048576 open files (room for 1048064 viewers)\n  \
+           1048576 open files (room for 1047040 viewers)\n  \
            kernel settings: 5 of 5 are as in 90-relay.conf\n  \
            2358 MB for all TCP sockets together: about 73196 viewers of 2.5 Mbit/s\n  \
            TCP congestion control: reno, cubic\n\
@@ -207,10 +207,10 @@ fn few_descriptors_are_few_viewers() {
     };
     assert_eq!(
         warning("", &facts),
-        "nofile allows 4096 open files (room for 3584 viewers), less than [limits] max_viewers (50000); set \
-         LimitNOFILE=50512 in the unit, or `ulimit -Hn 50512` before the start"
+        "nofile allows 4096 open files (room for 2688 viewers), less than [limits] max_viewers (50000); set \
+         LimitNOFILE=51536 in the unit, or `ulimit -Hn 51536` before the start"
     );
-    assert!(said("[limits]\nmax_viewers = 3584", &facts).ends_with("nothing to warn of"));
+    assert!(said("[limits]\nmax_viewers = 2688", &facts).ends_with("nothing to warn of"));
 }
 
 #[test]
