@@ -237,7 +237,7 @@ pub struct Fanout {
     /// How often each viewer gets what is new while there are few. Default `20ms`. Half of it is added to the latency on
     /// average; CPU per viewer grows as it shrinks.
     pub period_min: Seconds,
-    /// The same when a thread is 60 % busy; in between the period grows with the work. Default `250ms`. No more than
+    /// The same when a thread is 60 % busy; in between the period grows with the work. Default `100ms`. No more than
     /// `period_min` is a period that never changes.
     pub period_max: Seconds,
     /// Bursts of this size or more go out by `sendfile`, which lends the log's pages to the socket; smaller ones by
@@ -251,7 +251,7 @@ impl Default for Fanout {
         Self {
             shards: None,
             period_min: Seconds::from_millis(20),
-            period_max: Seconds::from_millis(250),
+            period_max: Seconds::from_millis(100),
             sendfile_from: ByteSize::from_bytes(48 << 10),
         }
     }

@@ -60,7 +60,7 @@ impl Default for FanoutConfig {
         Self {
             shards: 0,
             period_min_ms: 20,
-            period_max_ms: 250,
+            period_max_ms: 100,
             sendfile_from: 48 << 10,
             max_late_ms: 5000,
             no_progress_ms: 15_000,
