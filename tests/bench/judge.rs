@@ -84,7 +84,12 @@ pub(crate) fn bars(results: &Results) -> Vec<Bar> {
     let nothing = Measured::default();
     judges
         .into_iter()
-        .flat_map(|(part, judge)| judge(results.part(part).unwrap_or(&nothing)))
+        .flat_map(|(part, judge)| {
+            let measured = results.part(part).unwrap_or(&nothing);
+            let mut bars = judge(measured);
+            bars.push(followed(part, measured));
+            bars
+        })
         .collect()
 }
 
@@ -93,11 +98,11 @@ pub(crate) fn median(samples: &[&Sample], figure: impl Fn(&Sample) -> f64) -> Op
     Spread::of(samples.iter().map(|sample| figure(sample))).map(|spread| spread.median)
 }
 
-/// How much dearer one server is than another per delivered byte: by its process alone and by both cores in all,
+/// How much dearer one server is than another per delivered byte: by its process alone and together with the load tool,
 /// whichever is worse. A bar on CPU holds only if it holds for both.
 pub(crate) fn dearer(ours: &[&Sample], theirs: &[&Sample]) -> Option<f64> {
     let by = |figure: fn(&Sample) -> f64| ratio(median(ours, figure)?, median(theirs, figure)?);
-    Some(by(Sample::server_per_gb)?.max(by(Sample::machine_per_gb)?))
+    Some(by(Sample::server_per_gb)?.max(by(Sample::both_per_gb)?))
 }
 
 /// The median, over rounds, of a difference between two samples of one round.
@@ -126,6 +131,11 @@ fn floor(measured: &Measured) -> Vec<Bar> {
             "\u{d7}",
             dearer(&measured.of(Contender::Relay, here), &floor),
         ));
+        // Less delivered is another load; it would flatter.
+        let ours = measured.of(Contender::Relay, here);
+        if !floor.is_empty() {
+            bars.push(nothing_amiss(Part::Floor, &format!("{viewers} viewers"), &ours));
+        }
     }
     // At the period that both were measured at.
     let at = |viewers: u64| {
@@ -155,11 +165,19 @@ fn judge_ten_thousand(measured: &Measured) -> Vec<Bar> {
     vec![
         Bar::at_least(
             Part::TenThousand,
-            "10000 viewers, 60 s: bytes on time",
+            "10000 viewers: bytes on time, of all together",
             99.5,
             "%",
             median(&ours, |sample| sample.report.delivery.on_time * 100.0),
         ),
+        Bar::at_least(
+            Part::TenThousand,
+            "10000 viewers: bytes on time, of the worst-served viewer",
+            99.5,
+            "%",
+            median(&ours, |sample| sample.report.delivery.on_time_min * 100.0),
+        ),
+        nothing_amiss(Part::TenThousand, "10000 viewers", &ours),
         bar(
             "10000 viewers: p99 latency above the floor's",
             60.0,
@@ -199,7 +217,13 @@ fn peers(measured: &Measured) -> Vec<Bar> {
             .zip(late(Contender::Floor))
             .map(|(ours, floor)| ours - floor),
     )];
+    let carries = |sample: &Sample| sample.setting.viewers == THOUSAND && sample.delivers();
     for peer in Contender::PEERS {
+        // One that is not installed, or does not carry the load, has no cost per byte to be held against; a note says so.
+        let theirs = measured.of(peer, carries);
+        if theirs.is_empty() {
+            continue;
+        }
         // Each is met on its own ground.
         let ours = if peer.is_rtmp() {
             Contender::RelayRtmp
@@ -211,10 +235,43 @@ fn peers(measured: &Measured) -> Vec<Bar> {
             format!("1000 viewers: CPU per GB, times that of {}", peer.name()),
             0.5,
             "\u{d7}",
-            dearer(&of(ours), &of(peer)),
+            dearer(&of(ours), &theirs),
         ));
     }
     bars
+}
+
+/// Everyone got in, nobody was closed, and nothing was wrong with what they got: figures over those who got in say nothing of
+/// the others.
+fn nothing_amiss(part: Part, whom: &str, samples: &[&Sample]) -> Bar {
+    let says = format!("{whom}: not served, closed, or given something broken");
+    let worst = samples.iter().map(|sample| amiss(sample)).max();
+    Bar::at_most(part, says, 0.0, "", worst.map(|count| count as f64))
+}
+
+fn amiss(sample: &Sample) -> u64 {
+    let report = &sample.report;
+    let served: u64 = ["served", "slow_served", "stalled_served"]
+        .iter()
+        .filter_map(|outcome| report.joins.get(*outcome))
+        .sum();
+    sample.setting.viewers.saturating_sub(served) + report.closed + report.slow_closed + whole_faults(sample)
+}
+
+/// A look that the load tool itself could not follow says nothing of the server.
+fn followed(part: Part, measured: &Measured) -> Bar {
+    let samples = &measured.samples;
+    let lost = samples.iter().filter(|sample| sample.report.load.bottleneck);
+    Bar::at_most(
+        part,
+        format!(
+            "{}: looks in which the load tool itself was the limit",
+            part.name()
+        ),
+        0.0,
+        "",
+        (!samples.is_empty()).then(|| lost.count() as f64),
+    )
 }
 
 fn judge_storm(measured: &Measured) -> Vec<Bar> {
@@ -237,6 +294,8 @@ fn judge_storm(measured: &Measured) -> Vec<Bar> {
             50.0,
             difference(&measured.look(storm::DURING), &measured.look(storm::BEFORE), p999),
         ),
+        nothing_amiss(Part::Storm, "5000 come in 5 s", &joiners),
+        nothing_amiss(Part::Storm, "2000 watch meanwhile", &measured.look(storm::DURING)),
     ]
 }
 
@@ -282,6 +341,7 @@ fn judge_stalled(measured: &Measured) -> Vec<Bar> {
             "%",
             median(&with, |sample| closed(sample) * 100.0),
         ),
+        nothing_amiss(Part::Stalled, "200 of 2000 never read: the others", &with),
     ]
 }
 
@@ -395,6 +455,24 @@ mod tests {
     }
 
     #[test]
+    fn who_did_not_get_in_counts_whatever_the_others_got() {
+        let mut samples = vec![sample(Contender::Relay, Setting::of(10_000), 1, 0.5, 50.0)];
+        let says = "10000 viewers: not served";
+        let of =
+            |samples: &[Sample]| found(&bars(&with_parts([(Part::TenThousand, samples.to_vec())])), says);
+        assert_eq!(of(&samples), (Some(0.0), Some(true)));
+        samples[0].report.joins.insert("served".to_owned(), 9_990);
+        samples[0].report.faults.gaps = 2;
+        assert_eq!(of(&samples), (Some(12.0), Some(false)));
+        samples[0].report.load.bottleneck = true;
+        let bars = bars(&with_parts([(Part::TenThousand, samples)]));
+        assert_eq!(
+            found(&bars, "ten-thousand: looks in which"),
+            (Some(1.0), Some(false))
+        );
+    }
+
+    #[test]
     fn the_median_of_rounds_is_judged_not_the_best() {
         let setting = || Setting {
             period_ms: Some(50),
@@ -416,7 +494,7 @@ mod tests {
         let ours = sample(Contender::Relay, Setting::of(10), 1, 0.5, 50.0);
         let floor = sample(Contender::Floor, Setting::of(10), 1, 0.5, 50.0);
         let mut hidden = ours.clone();
-        hidden.report.machine_busy_seconds = 1.4;
+        hidden.report.load.busy = 0.09;
         assert_eq!(dearer(&[&ours], &[&floor]), Some(1.0));
         assert_eq!(dearer(&[&hidden], &[&floor]), Some(2.0));
         assert_eq!(dearer(&[&ours], &[]), None);

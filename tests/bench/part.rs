@@ -70,10 +70,11 @@ impl Part {
     /// below 45 minutes; ten thousand, slow and stalled viewers take what their bars say.
     pub(crate) const fn seconds(self) -> u64 {
         match self {
-            Self::Peers => 8,
+            // Little more than the storm itself: a longer look would thin it out.
+            Self::Peers | Self::Storm => 8,
             Self::Floor | Self::Budget => 10,
             Self::Streams => 12,
-            Self::Storm | Self::Starter => 20,
+            Self::Starter => 20,
             Self::Stalled => 30,
             Self::TenThousand => 60,
             Self::Slow => 120,

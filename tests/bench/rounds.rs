@@ -51,7 +51,16 @@ pub(crate) async fn alternate(
     while round <= ROUNDS && !trials.is_empty() {
         let mut samples = Vec::new();
         for trial in &trials {
-            samples.push(one(lab, trial, round).await?);
+            match one(lab, trial, round).await {
+                Ok(sample) => samples.push(sample),
+                // What is wrong with a server of others is no reason to measure nothing.
+                Err(error) if Contender::PEERS.contains(&trial.contender) => {
+                    let name = trial.contender.name();
+                    measured.notes.push(format!("{name} did not run: {error:#}."));
+                    lab.say(&format!("{name} did not run: {error:#}"));
+                }
+                Err(error) => return Err(error),
+            }
         }
         if repeats < MAX_REPEATS && samples.iter().any(is_late_floor) {
             lab.say("the floor itself was late: this round is made again");

@@ -142,7 +142,9 @@ impl Spent {
         ensure!(turns <= SLOTS * periods + own, "{turns} turns in {seconds} s");
         ensure!(sends > viewers * 5.0, "{sends} sends: they were not counted");
         // A record is sent once to each, and by the call that was asked for; what is a viewer's own is always copied.
-        ensure!(copied + lent == bytes, "{copied} + {lent} is not {bytes}");
+        // The page is read while counters are added up one after the other: a slot's worth may be in one and not yet in another.
+        let apart = (copied + lent - bytes).abs();
+        ensure!(apart < bytes * 0.02, "{copied} + {lent} is not {bytes}");
         let expected = if call == "send" { copied } else { lent };
         ensure!(expected > bytes * 0.99, "{copied} copied, {lent} lent");
         Ok(())

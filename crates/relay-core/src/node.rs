@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use relay_web::Assets;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +32,9 @@ const BUDGET_CHECK: Duration = Duration::from_millis(250);
 /// How long a viewer of a stream that has no start point yet is held before it is told to come again: longer than an
 /// ordinary keyframe interval.
 const START_WAIT: Duration = Duration::from_secs(5);
+
+/// Those who share the places for connections that are no viewers yet: HTTP and RTMP.
+const LISTENERS: usize = 2;
 
 /// Why a node did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +131,7 @@ impl Node {
     /// # Errors
     /// Which port could not be had, and why.
     pub fn open(&self, config: &Config, ingest: Option<Arc<dyn Ingest>>) -> Result<Doors, BindError> {
+        let handshakes = OpenFiles::read().handshakes(config.limits.max_handshakes);
         let site = Arc::new(Site {
             hub: Arc::clone(&self.hub),
             fanout: Arc::clone(&self.fanout),
@@ -137,10 +140,8 @@ impl Node {
             assets: Assets::load(),
             cors: config.viewers.cors.as_str().to_owned(),
             frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),
-            places: Arc::new(Semaphore::new(
-                OpenFiles::read().handshakes(config.limits.max_handshakes) as usize,
-            )),
             limits: ServeLimits {
+                max_connections: (handshakes as usize / LISTENERS).max(1),
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
                 publisher_idle: config.limits.publisher_silence.get(),

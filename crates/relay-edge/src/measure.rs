@@ -85,7 +85,7 @@ fn words(config: &Config, facts: &Facts, points: &[Point], demand: &Demand) -> S
         let _ = writeln!(text, "\n{}", of_one_viewer(cost, demand));
     }
     let cpu = cost.map(|cost| Cpu {
-        bytes_per_second: cost.bytes_per_second(demand.rate, demand.longest) / REAL_PATH,
+        bytes_per_second: cost.bytes_per_second(demand.rate, demand.period) / REAL_PATH,
         threads: threads(config, facts),
     });
     let verdict = judge(facts, &Stated::of(config, Program::Edge), cpu, demand);
@@ -143,7 +143,7 @@ fn cheapest(points: &[Point], demand: &Demand) -> Option<Cost> {
         };
         Cost::fit(&points.iter().map(sample).collect::<Vec<_>>())
     };
-    let carried = |cost: &Cost| cost.bytes_per_second(demand.rate, demand.longest);
+    let carried = |cost: &Cost| cost.bytes_per_second(demand.rate, demand.period);
     let ways = [fit(|point| point.send), fit(|point| point.sendfile)];
     ways.into_iter()
         .flatten()
@@ -151,13 +151,13 @@ fn cheapest(points: &[Point], demand: &Demand) -> Option<Cost> {
 }
 
 fn of_one_viewer(cost: Cost, demand: &Demand) -> String {
-    let burst = demand.rate * demand.longest.as_secs_f64();
+    let burst = demand.rate * demand.period.as_secs_f64();
     format!(
         "a viewer of {:.1} Mbit/s gets {:.1} KB every {:.0} ms, for {:.1} µs; a third is added below for a real path, which \
          has a driver and acknowledgements",
         demand.rate * 8e-6,
         burst / 1e3,
-        demand.longest.as_secs_f64() * 1e3,
+        demand.period.as_secs_f64() * 1e3,
         cost.of(1.0, burst) * 1e6
     )
 }
@@ -185,7 +185,6 @@ mod tests {
         Demand {
             rate: rate.parse::<Bitrate>().unwrap().bytes() as f64,
             period: Duration::from_millis(50),
-            longest: Duration::from_millis(50),
             rtt: Duration::from_millis(40),
         }
     }

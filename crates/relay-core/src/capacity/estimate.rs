@@ -120,7 +120,7 @@ impl Estimate {
     /// What it can carry, by all that is known now.
     pub fn verdict(&self) -> Verdict {
         let cpu = self.cost.map(|cost| Cpu {
-            bytes_per_second: cost.bytes_per_second(self.demand.rate, self.demand.longest) / self.factor,
+            bytes_per_second: cost.bytes_per_second(self.demand.rate, self.demand.period) / self.factor,
             threads: self.threads,
         });
         judge(&self.facts, &self.stated, cpu, &self.demand)
@@ -171,13 +171,13 @@ mod tests {
         let demand = Demand {
             rate: 200_000.0,
             period: Duration::from_millis(50),
-            longest: Duration::from_millis(50),
             rtt: Duration::ZERO,
         };
         let stated = Stated {
             bandwidth: None,
             key: "",
             max_viewers: 1_000_000,
+            max_handshakes: 1024,
         };
         Estimate::new(Facts::silent(), stated, demand, 1)
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::check::{Facts, UPLINK_FOR_VIEWERS, WIRE_SHARE};
 use crate::config::{Bitrate, Config, Program};
-use crate::limits::RESERVED_FILES;
 
 /// How far away viewers are taken to be where nobody says: across a country, or to the next.
 pub const ASSUMED_RTT: Duration = Duration::from_millis(40);
@@ -52,19 +51,13 @@ impl Limit {
     }
 }
 
-/// How often viewers get a burst on a node with a thousand of them.
-const USUAL_PERIOD: Duration = Duration::from_millis(50);
-
 /// What viewers take, and how far away they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Demand {
     /// Bytes per second of each.
     pub rate: f64,
-    /// How often each gets a burst, where TCP memory is what runs short: that is long before a core is full, so that the
-    /// period has not grown to its longest.
+    /// How often each gets a burst when the node is full.
     pub period: Duration,
-    /// The same where the CPU runs short.
-    pub longest: Duration,
     /// The round-trip time to them.
     pub rtt: Duration,
 }
@@ -76,8 +69,7 @@ impl Demand {
         let longest = config.fanout.period_max.get().max(shortest);
         Self {
             rate: config.origin.stream_rate.bytes() as f64,
-            period: USUAL_PERIOD.clamp(shortest, longest),
-            longest,
+            period: longest,
             rtt: ASSUMED_RTT,
         }
     }
@@ -97,6 +89,8 @@ pub struct Stated {
     pub key: &'static str,
     /// `[limits] max_viewers`.
     pub max_viewers: u32,
+    /// `[limits] max_handshakes`: descriptors of those who are no viewers yet.
+    pub max_handshakes: u32,
 }
 
 impl Stated {
@@ -119,6 +113,7 @@ impl Stated {
             bandwidth,
             key,
             max_viewers: config.limits.max_viewers,
+            max_handshakes: config.limits.max_handshakes,
         }
     }
 }
@@ -163,7 +158,7 @@ pub fn judge(facts: &Facts, stated: &Stated, cpu: Option<Cpu>, demand: &Demand) 
         cpu.map(|cpu| of_cpu(cpu, rate)),
         of_nic(facts, rate),
         of_tcp_memory(facts, demand),
-        of_open_files(facts),
+        of_open_files(facts, stated),
     ];
     let bounds: Vec<Bound> = others.into_iter().flatten().chain([configured.clone()]).collect();
     let first = bounds
@@ -261,13 +256,13 @@ fn of_tcp_memory(facts: &Facts, demand: &Demand) -> Option<Bound> {
     })
 }
 
-fn of_open_files(facts: &Facts) -> Option<Bound> {
+fn of_open_files(facts: &Facts, stated: &Stated) -> Option<Bound> {
     let files = facts.open_files.raised();
     let all = files.soft?;
     Some(Bound {
         limit: Limit::OpenFiles,
-        viewers: files.viewers(),
-        why: format!("the descriptors: {all} (nofile), {RESERVED_FILES} of them kept back"),
+        viewers: files.viewers_beside(stated.max_handshakes),
+        why: format!("the descriptors: {all} (nofile), less what handshakes and the program itself need"),
     })
 }
 
@@ -314,7 +309,6 @@ mod tests {
     const DEMAND: Demand = Demand {
         rate: 312_500.0,
         period: Duration::from_millis(50),
-        longest: Duration::from_millis(250),
         rtt: Duration::from_millis(40),
     };
 
@@ -322,6 +316,7 @@ mod tests {
         bandwidth: None,
         key: "[edge] capacity",
         max_viewers: 50_000,
+        max_handshakes: 1024,
     };
 
     const CPU: Cpu = Cpu {

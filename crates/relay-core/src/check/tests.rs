@@ -15,7 +15,7 @@ fn good() -> Facts {
             .map(|setting| (setting.key.to_owned(), setting.value.to_owned()))
             .collect(),
         tcp_memory: Some(TcpMemory {
-            max_pages: 575_796,
+            max_pages: 600_000,
             page_bytes: 4096,
         }),
         congestion_available: Some(vec!["reno".to_owned(), "cubic".to_owned()]),
@@ -58,7 +58,7 @@ fn the_defaults_on_a_good_machine_are_said_in_full() {
          this machine:\n  \
            1048576 open files (room for 1047040 viewers)\n  \
            kernel settings: 5 of 5 are as in 90-relay.conf\n  \
-           2358 MB for all TCP sockets together: about 73196 viewers of 2.5 Mbit/s\n  \
+           2457 MB for all TCP sockets together: about 51364 viewers of 2.5 Mbit/s\n  \
            TCP congestion control: reno, cubic\n\
          the configuration is valid; nothing to warn of"
     );
@@ -226,21 +226,21 @@ fn tcp_memory_says_what_it_means_for_viewers() {
     };
     let large = warning("", &on(24 << 30));
     assert!(
-        large.starts_with("net.ipv4.tcp_mem gives all TCP sockets together 84 MB: beyond about 2616 viewers"),
+        large.starts_with("net.ipv4.tcp_mem gives all TCP sockets together 84 MB: beyond about 1761 viewers"),
         "{large}"
     );
     assert!(
-        large.ends_with("set net.ipv4.tcp_mem = \"196661 262214 393323\""),
+        large.ends_with("set net.ipv4.tcp_mem = \"292029 389372 584058\""),
         "{large}"
     );
     let tiny = warning("", &on(900_000_000));
     assert!(
-        tiny.ends_with("(half of this machine's memory) and max_viewers = 13966"),
+        tiny.ends_with("(half of this machine's memory) and max_viewers = 9405"),
         "{tiny}"
     );
     let full = warning("", &on(100_000_000));
-    assert!(full.ends_with("; set max_viewers = 2616"), "{full}");
-    assert!(said("[limits]\nmax_viewers = 2616", &on(100_000_000)).ends_with("nothing to warn of"));
+    assert!(full.ends_with("; set max_viewers = 1761"), "{full}");
+    assert!(said("[limits]\nmax_viewers = 1761", &on(100_000_000)).ends_with("nothing to warn of"));
 }
 
 #[test]

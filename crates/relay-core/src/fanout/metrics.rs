@@ -1,7 +1,7 @@
 //! What the fan-out counts.
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use super::viewer::Goodbye;
@@ -12,6 +12,7 @@ use crate::flavour::Flavour;
 pub struct FanoutMetrics {
     pub(super) viewers: IntGaugeVec,
     pub(super) joins: IntCounterVec,
+    pub(super) joiners: IntGauge,
     pub(super) goodbyes: IntCounterVec,
     pub(super) egress: IntCounterVec,
     pub(super) sent: IntCounterVec,
@@ -41,6 +42,10 @@ impl FanoutMetrics {
                     "Viewers taken over by the fan-out, by flavour.",
                 ),
                 &["flavour"],
+            )?,
+            joiners: IntGauge::new(
+                "relay_fanout_joiners",
+                "Viewers handed over to the fan-out that wait for their first burst.",
             )?,
             goodbyes: IntCounterVec::new(
                 Opts::new("relay_viewer_goodbyes_total", "Viewers gone, by reason."),
@@ -95,6 +100,7 @@ impl FanoutMetrics {
         metrics.preset();
         registry.register(Box::new(metrics.viewers.clone()))?;
         registry.register(Box::new(metrics.joins.clone()))?;
+        registry.register(Box::new(metrics.joiners.clone()))?;
         registry.register(Box::new(metrics.goodbyes.clone()))?;
         registry.register(Box::new(metrics.egress.clone()))?;
         registry.register(Box::new(metrics.sends.clone()))?;

@@ -96,7 +96,7 @@ impl NewViewer {
 #[derive(Debug, thiserror::Error)]
 pub enum HandOverError {
     /// The limit of viewers is reached.
-    #[error("this node serves its limit of {0} viewers ([limits] max_viewers)")]
+    #[error("this node serves its limit of {0} viewers ([limits] max_viewers, or what open files allow)")]
     Full(usize),
     /// The fan-out is being shut down.
     #[error("this node is shutting down")]
@@ -112,6 +112,7 @@ pub struct Fanout {
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_id: AtomicU64,
     viewers: Arc<AtomicUsize>,
+    leaving: Arc<AtomicUsize>,
     max_viewers: usize,
 }
 
@@ -129,6 +130,15 @@ enum Command {
         reply: oneshot::Sender<Vec<ViewerInfo>>,
     },
     Stop,
+}
+
+/// Viewers of all shards together.
+#[derive(Clone, Debug, Default)]
+struct Population {
+    /// Handed over, and not gone.
+    viewers: Arc<AtomicUsize>,
+    /// No viewers any more, whose sockets are still open for their last bytes.
+    leaving: Arc<AtomicUsize>,
 }
 
 /// A shard's letter box. Its length is bounded by the limit of viewers and by those who may ask for lists.
@@ -185,6 +195,7 @@ impl Fanout {
             some => some,
         };
         let viewers = Arc::new(AtomicUsize::new(0));
+        let leaving = Arc::new(AtomicUsize::new(0));
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
         for number in 0..shards {
             let waker = sys::Waker::new()?;
@@ -198,7 +209,10 @@ impl Fanout {
                 number,
                 clock,
                 Arc::clone(&mailbox),
-                Arc::clone(&viewers),
+                Population {
+                    viewers: Arc::clone(&viewers),
+                    leaving: Arc::clone(&leaving),
+                },
                 metrics.clone(),
             )?;
             threads.push(
@@ -213,6 +227,7 @@ impl Fanout {
             threads: Mutex::new(threads),
             next_id: AtomicU64::new(1),
             viewers,
+            leaving,
             max_viewers: config.max_viewers,
         })
     }
@@ -222,7 +237,9 @@ impl Fanout {
     /// # Errors
     /// When it is one too many, or memory is out; the viewer is dropped, that is, its socket closed.
     pub fn hand_over(&self, viewer: NewViewer) -> Result<u64, HandOverError> {
-        if self.viewers.fetch_add(1, Ordering::Relaxed) >= self.max_viewers {
+        // Those who leave have a descriptor as long as they take their last bytes.
+        let leaving = self.leaving.load(Ordering::Relaxed);
+        if self.viewers.fetch_add(1, Ordering::Relaxed) + leaving >= self.max_viewers {
             self.viewers.fetch_sub(1, Ordering::Relaxed);
             return Err(HandOverError::Full(self.max_viewers));
         }

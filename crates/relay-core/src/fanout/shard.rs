@@ -10,7 +10,6 @@ mod turnover;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use prometheus::{Gauge, IntCounter};
@@ -22,7 +21,7 @@ use super::pace::Pace;
 use super::step::{Moment, Outcome, SocketSink, Tally};
 use super::sys::{Poller, Readiness, WAKE_TOKEN};
 use super::viewer::{BLOCKED, Cold, Goodbye, ViewerInfo};
-use super::{Command, FanoutConfig, Mailbox, NewViewer, short_ms};
+use super::{Command, FanoutConfig, Mailbox, NewViewer, Population, short_ms};
 use crate::clock::{Clock, Now};
 use crate::flavour::Flavour;
 use crate::stream::Lease;
@@ -49,7 +48,7 @@ pub(super) struct Shard {
     talkers: Vec<usize>,
     /// Viewers of the present slot who are at an end; kept for its memory.
     partings: Vec<(usize, Outcome)>,
-    viewers_everywhere: Arc<AtomicUsize>,
+    everywhere: Population,
     metrics: FanoutMetrics,
     own: OwnMetrics,
     tallies: [Tally; Flavour::ALL.len()],
@@ -95,7 +94,7 @@ impl Shard {
         number: usize,
         clock: Clock,
         mailbox: Arc<Mailbox>,
-        viewers_everywhere: Arc<AtomicUsize>,
+        everywhere: Population,
         metrics: FanoutMetrics,
     ) -> io::Result<Self> {
         let poller = Poller::new(&mailbox.waker)?;
@@ -110,7 +109,7 @@ impl Shard {
             joiners: VecDeque::new(),
             talkers: Vec::new(),
             partings: Vec::new(),
-            viewers_everywhere,
+            everywhere,
             own: OwnMetrics::of(&metrics, number),
             metrics,
             tallies: Default::default(),
@@ -134,6 +133,9 @@ impl Shard {
         let mut ready = Vec::new();
         while !self.stopping {
             let idle = self.is_idle();
+            if idle {
+                self.rest();
+            }
             let wait = (!idle).then(|| self.time_until(due));
             ready.clear();
             if let Err(error) = self.poller.wait(wait, &mut ready) {
@@ -142,7 +144,6 @@ impl Shard {
             }
             let begun = Instant::now();
             if idle {
-                self.pace.rest();
                 (due, period_begun) = (begun, begun);
             }
             if begun >= due {
@@ -171,6 +172,13 @@ impl Shard {
             self.metrics.turns.inc();
         }
         self.leave_all(Goodbye::Shutdown);
+    }
+
+    /// Nobody is there: what the next one finds, and what others see meanwhile, is a shard without a load.
+    fn rest(&mut self) {
+        self.pace.rest();
+        self.own.period.set(self.pace.period().as_secs_f64());
+        self.weigh();
     }
 
     fn slot_length(&self) -> Duration {
@@ -302,7 +310,8 @@ impl Shard {
             }
             return;
         }
-        let Ok(cold) = usize::try_from(event.token) else {
+        // An event of one who is gone may still come, and find another in the place.
+        let Some(cold) = self.by_token(event.token) else {
             return;
         };
         if self.is_closing(cold) {
@@ -321,6 +330,17 @@ impl Shard {
         }
     }
 
+    /// What epoll knows a viewer by: its index among the cold, and enough of its id to tell it from who was there before.
+    fn token(cold: usize, id: u64) -> u64 {
+        (id << 32) | (cold as u64 & u64::from(u32::MAX))
+    }
+
+    fn by_token(&self, token: u64) -> Option<usize> {
+        let cold = usize::try_from(token & u64::from(u32::MAX)).ok()?;
+        let known = self.colds.get(cold)?;
+        (Self::token(cold, known.id) == token).then_some(cold)
+    }
+
     /// A socket has room again: its viewer goes on at once rather than in its slot.
     fn unblock(&mut self, cold: usize) {
         let Some(place) = self.place(cold) else {
@@ -337,7 +357,10 @@ impl Shard {
 
     fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Add { id, viewer, lease } => self.joiners.push_back(Joiner { id, viewer, lease }),
+            Command::Add { id, viewer, lease } => {
+                self.joiners.push_back(Joiner { id, viewer, lease });
+                self.metrics.joiners.inc();
+            }
             Command::Kick { id } => self.kick(id),
             Command::List { reply } => {
                 // Whoever asked may have gone meanwhile.

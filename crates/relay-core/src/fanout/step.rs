@@ -156,10 +156,10 @@ impl<S: Sink> Step<'_, S> {
     /// Sends the rest of a record that was begun, so that the cursor stands on a boundary.
     fn finish_record(&mut self, hot: &mut Hot) -> Result<(), Outcome> {
         if hot.cursor < self.view.tail() {
-            if hot.flags & PAUSED == 0 {
+            if hot.flags & (PAUSED | RESTART) == 0 {
                 return Err(Outcome::Leaves(Goodbye::Overrun));
             }
-            // One that pauses stands on a boundary: it is carried along, and goes on at a start point.
+            // One that pauses, or just went on, stands on a boundary: it is carried along, and goes on at a start point.
             hot.cursor = self.view.tail();
         }
         match self.view.record_at(hot.cursor) {

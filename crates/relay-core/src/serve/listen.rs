@@ -124,16 +124,13 @@ impl Listener {
         metrics: &ServeMetrics,
     ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
         loop {
-            let Ok(place) = Arc::clone(places).acquire_owned().await else {
-                // The semaphore is never closed.
-                std::future::pending().await
-            };
             match self.inner.accept().await {
                 Ok((socket, _)) if is_one_of_the_last(&socket) => {
                     drop(socket);
                     self.run_short(&Errno::MFILE.into(), metrics).await;
                 }
                 Ok((socket, peer)) => {
+                    let place = self.place(places, metrics).await;
                     prepare(&socket, self.unsent);
                     metrics.accepted(self.name);
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -142,6 +139,19 @@ impl Listener {
                 Err(error) if is_the_peers(&error) => metrics.accept_failed(self.name),
                 Err(error) => self.run_short(&error, metrics).await,
             }
+        }
+    }
+
+    /// A place for a connection; while there is none, it and all behind it wait.
+    async fn place(&self, places: &Arc<Semaphore>, metrics: &ServeMetrics) -> OwnedSemaphorePermit {
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return place;
+        }
+        metrics.waited(self.name);
+        match Arc::clone(places).acquire_owned().await {
+            Ok(place) => place,
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
         }
     }
 

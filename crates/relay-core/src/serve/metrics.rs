@@ -46,6 +46,7 @@ impl JoinOutcome {
 pub struct ServeMetrics {
     connections: IntCounterVec,
     accept_failures: IntCounterVec,
+    accept_waits: IntCounterVec,
     joins: IntCounterVec,
     publish_refusals: IntCounterVec,
     join_seconds: Histogram,
@@ -68,6 +69,11 @@ impl ServeMetrics {
             accept_failures: counter(
                 "relay_accept_failures_total",
                 "Accepts that failed, most often for want of descriptors, by listener.",
+                "listener",
+            )?,
+            accept_waits: counter(
+                "relay_accept_waits_total",
+                "Connections that had to wait, since as many as [limits] max_handshakes allows were no viewers yet, by listener.",
                 "listener",
             )?,
             joins: counter(
@@ -96,6 +102,7 @@ impl ServeMetrics {
         for counter in [
             &metrics.connections,
             &metrics.accept_failures,
+            &metrics.accept_waits,
             &metrics.joins,
             &metrics.publish_refusals,
         ] {
@@ -107,6 +114,10 @@ impl ServeMetrics {
 
     pub(super) fn accepted(&self, listener: &str) {
         self.connections.with_label_values(&[listener]).inc();
+    }
+
+    pub(super) fn waited(&self, listener: &str) {
+        self.accept_waits.with_label_values(&[listener]).inc();
     }
 
     pub(super) fn accept_failed(&self, listener: &str) {

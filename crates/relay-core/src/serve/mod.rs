@@ -33,6 +33,9 @@ use ingest::Ingest;
 /// Limits of the accepting side.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
+    /// Connections per listener that are being parsed, admitted or fed by an encoder: all that are not viewers yet. Each
+    /// listener has its own, so that publishers, who keep theirs, cannot shut out who comes by HTTP.
+    pub max_connections: usize,
     /// How long a request, or a handshake up to `publish` or `play`, may take in all (slow senders, B9).
     pub request_time: Duration,
     /// How long a viewer of a stream that has no start point yet is held before it is told to come again.
@@ -44,6 +47,7 @@ pub struct ServeLimits {
 impl Default for ServeLimits {
     fn default() -> Self {
         Self {
+            max_connections: 512,
             request_time: Duration::from_secs(5),
             start_wait: Duration::from_secs(5),
             publisher_idle: Duration::from_secs(30),
@@ -67,9 +71,6 @@ pub struct Site {
     pub cors: String,
     /// Who may put the player into a page of theirs: a CSP `frame-ancestors` value.
     pub frame_ancestors: String,
-    /// Places for connections that are being parsed, admitted or fed by an encoder, on all listeners together: all that
-    /// are not viewers yet.
-    pub places: Arc<Semaphore>,
     /// Limits of the accepting side.
     pub limits: ServeLimits,
     /// What is counted.
@@ -100,11 +101,12 @@ impl Site {
         F: Fn(Arc<Self>, TcpStream, SocketAddr) -> T,
         T: Future<Output = ()> + Send + 'static,
     {
+        let places = Arc::new(Semaphore::new(self.limits.max_connections));
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => break,
-                accepted = listener.accept(&self.places, &self.metrics) => accepted,
+                accepted = listener.accept(&places, &self.metrics) => accepted,
             };
             let (socket, peer, place) = accepted;
             let serving = serve(Arc::clone(&self), socket, peer);

@@ -211,8 +211,8 @@ impl WatchError {
 /// [`WatchError`].
 pub fn run(verb: &Verb, stop: &dyn Fn() -> bool) -> Result<Report, WatchError> {
     let mut places = Places::default();
-    let plan = Plan::new(verb, &mut places)?;
     fits(verb.viewers, OpenFiles::raise())?;
+    let plan = Plan::new(verb, &mut places)?;
     let observer = Observer::new(&verb.pid.0)?;
     let audience = Audience::new(plan, places, observer, Progress::new(verb.quiet))?;
     let report = verdict::report(verb, &audience.run(stop)?);

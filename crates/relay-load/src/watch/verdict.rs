@@ -189,6 +189,12 @@ fn complaints(verb: &Verb, report: &Report, totals: Totals) -> Vec<String> {
     } else {
         found.push("the watch ended before its measurement began".to_owned());
     }
+    if report.source_stalled_seconds > 0 {
+        found.push(format!(
+            "for {} s there was nothing new for anybody: the publisher stood still, or the server did for all alike",
+            report.source_stalled_seconds
+        ));
+    }
     if report.load.bottleneck {
         found.push(format!(
             "the load tool itself was the bottleneck ({:.0} % of a core, timer late by {:.0} ms at p99): the figures are its \

@@ -30,7 +30,9 @@ impl Shard {
                 return;
             }
         }
-        self.talkers.push(cold);
+        if !self.talkers.contains(&cold) {
+            self.talkers.push(cold);
+        }
     }
 
     /// What one read of input leads to; a reason if the viewer is to go.

@@ -20,7 +20,7 @@ struct Scene {
     shard: Shard,
     stream: Arc<Stream>,
     ends: Vec<UnixStream>,
-    everywhere: Arc<AtomicUsize>,
+    everywhere: Population,
     tags: u64,
 }
 
@@ -35,10 +35,10 @@ impl Scene {
             waker: Waker::new().unwrap(),
             load: AtomicU64::new(0),
         });
-        let everywhere = Arc::new(AtomicUsize::new(0));
+        let everywhere = Population::default();
         let metrics = FanoutMetrics::register(&Registry::new()).unwrap();
         let clock = Clock::start();
-        let shard = Shard::new(&config, 0, clock, mailbox, Arc::clone(&everywhere), metrics).unwrap();
+        let shard = Shard::new(&config, 0, clock, mailbox, everywhere.clone(), metrics).unwrap();
         let stream = Arc::new(Stream::new("live/cam".parse().unwrap(), LogConfig::default()));
         let head = GroupHead {
             epoch: 1,
@@ -75,7 +75,7 @@ impl Scene {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         theirs.set_nonblocking(true).unwrap();
-        self.everywhere.fetch_add(1, Ordering::Relaxed);
+        self.everywhere.viewers.fetch_add(1, Ordering::Relaxed);
         let lease = self.stream.lease(Flavour::Flv).unwrap();
         let viewer = Box::new(NewViewer {
             socket: OwnedFd::from(ours),
@@ -196,7 +196,7 @@ fn one_who_is_kicked_before_it_was_let_in_is_gone_and_no_longer_counted() {
     scene.shard.handle_command(Command::Kick { id: 0 });
     scene.let_all_in();
     assert_eq!(
-        (scene.watching(), scene.everywhere.load(Ordering::Relaxed)),
+        (scene.watching(), scene.everywhere.viewers.load(Ordering::Relaxed)),
         (1, 1)
     );
     assert_eq!(scene.ends[0].read(&mut [0; 8]).unwrap(), 0, "closed");
@@ -270,4 +270,59 @@ fn a_thread_with_few_viewers_wakes_for_their_slots_only() {
     );
     scene.shard.leave(1, Goodbye::Left);
     assert_eq!(scene.shard.slots_to_next(0), SLOTS);
+}
+
+#[test]
+fn an_event_of_one_who_is_gone_finds_nobody() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.hand_over(None);
+    scene.let_all_in();
+    let of_the_first = Shard::token(0, 0);
+    scene.shard.leave(0, Goodbye::Left);
+    scene.hand_over(None);
+    scene.let_all_in();
+    scene.shard.handle_readiness(Readiness {
+        token: of_the_first,
+        input: true,
+        output: true,
+        hung_up: true,
+    });
+    assert_eq!(scene.watching(), 1, "the newcomer has the same place, and stays");
+}
+
+#[test]
+fn one_who_leaves_counts_until_its_socket_is_closed() {
+    let mut scene = Scene::new(usize::MAX);
+    for _ in 0..2 {
+        scene.hand_over(None);
+    }
+    scene.let_all_in();
+    scene.shard.leave(0, Goodbye::Kicked);
+    scene.shard.leave(1, Goodbye::Kicked);
+    let leaving = |scene: &Scene| scene.everywhere.leaving.load(Ordering::Relaxed);
+    assert_eq!(leaving(&scene), 2);
+    scene.shard.drain_closing(0, true);
+    assert_eq!((leaving(&scene), scene.watching()), (1, 1));
+    // Its place is taken before the list is swept.
+    scene.hand_over(None);
+    scene.let_all_in();
+    let later = scene.shard.clock.now().plus_ms(5000);
+    scene.shard.drop_closed(later);
+    assert_eq!(
+        (leaving(&scene), scene.watching()),
+        (0, 1),
+        "who came meanwhile stays"
+    );
+}
+
+#[test]
+fn a_shard_that_was_left_by_all_carries_nothing() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.hand_over(None);
+    scene.let_all_in();
+    scene.shard.weigh();
+    scene.shard.leave(0, Goodbye::Left);
+    assert!(scene.shard.is_idle());
+    scene.shard.rest();
+    assert_eq!(scene.shard.mailbox.load.load(Ordering::Relaxed), 0);
 }

@@ -29,6 +29,7 @@ impl Shard {
     /// Gives joiners their first burst, one after the other, until `until`.
     pub(super) fn take_joiners(&mut self, until: Instant) {
         while let Some(joiner) = self.joiners.pop_front() {
+            self.metrics.joiners.dec();
             self.add(joiner);
             if Instant::now() >= until {
                 break;
@@ -65,7 +66,7 @@ impl Shard {
         self.join_slot = (slot + 1) % SLOTS;
         let entry = self.colds.vacant_entry();
         let cold = entry.key();
-        let watched = self.poller.add(&socket, cold as u64).is_ok();
+        let watched = self.poller.add(&socket, Self::token(cold, id)).is_ok();
         let feed = &mut self.feeds[key];
         let (cursor, prelude) = feed.join();
         let mut side = Side::default();
@@ -133,7 +134,7 @@ impl Shard {
         let flavour = feed.flavour.name();
         self.metrics.viewers.with_label_values(&[flavour]).dec();
         self.metrics.goodbyes.with_label_values(&[reason.name()]).inc();
-        self.viewers_everywhere.fetch_sub(1, Ordering::Relaxed);
+        self.everywhere.viewers.fetch_sub(1, Ordering::Relaxed);
         if let Some(cold) = self.colds.get(cold) {
             tracing::debug!(viewer = cold.id, stream = %feed.stream.key(), reason = reason.name(), skips = cold.skips, "viewer gone");
         }
@@ -160,6 +161,7 @@ impl Shard {
                     parting.side = Side::default();
                     parting.closing = Some((hot.socket, until));
                     self.closing.push(cold);
+                    self.everywhere.leaving.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
@@ -195,7 +197,8 @@ impl Shard {
         let before = self.joiners.len();
         self.joiners.retain(|joiner| joiner.id != id);
         let waiting = before - self.joiners.len();
-        self.viewers_everywhere.fetch_sub(waiting, Ordering::Relaxed);
+        self.metrics.joiners.sub(waiting as i64);
+        self.everywhere.viewers.fetch_sub(waiting, Ordering::Relaxed);
         let found = self
             .colds
             .iter()
@@ -214,12 +217,19 @@ impl Shard {
     }
 
     pub(super) fn leave_all(&mut self, reason: Goodbye) {
-        self.viewers_everywhere
+        self.everywhere
+            .viewers
             .fetch_sub(self.joiners.len(), Ordering::Relaxed);
+        self.metrics.joiners.sub(self.joiners.len() as i64);
         self.joiners.clear();
         for key in 0..self.feeds.capacity() {
             self.empty(key, reason);
         }
+        // Their sockets are closed with the shard.
+        self.drop_closed(Now {
+            mono_ms: u64::MAX,
+            unix_us: 0,
+        });
     }
 
     // ---- gone, but for the last bytes ----
@@ -247,18 +257,28 @@ impl Shard {
             }
         }
         if gone {
+            // The list of those who close is swept once per period: looking through it for each would be slow at the end of
+            // a large stream.
             self.colds.remove(cold_index);
-            self.closing.retain(|index| *index != cold_index);
+            self.everywhere.leaving.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     pub(super) fn drop_closed(&mut self, now: Now) {
-        let colds = &mut self.colds;
-        self.closing.retain(|index| {
-            let waiting = colds.get(*index).and_then(|cold| cold.closing.as_ref());
-            let keep = waiting.is_some_and(|(_, until)| *until > now.mono_ms);
+        let Self {
+            colds,
+            closing,
+            everywhere,
+            ..
+        } = self;
+        closing.retain(|index| {
+            // It may be gone, and its place another's.
+            let until = colds.get(*index).and_then(|cold| cold.closing.as_ref());
+            let Some((_, until)) = until else { return false };
+            let keep = *until > now.mono_ms;
             if !keep {
                 colds.try_remove(*index);
+                everywhere.leaving.fetch_sub(1, Ordering::Relaxed);
             }
             keep
         });

@@ -50,7 +50,6 @@ fn site(max_viewers: usize) -> Arc<Site> {
         assets: Assets::load(),
         cors: "https://www.example.org".to_owned(),
         frame_ancestors: "*".to_owned(),
-        places: Arc::new(tokio::sync::Semaphore::new(16)),
         limits: ServeLimits {
             request_time: Duration::from_millis(200),
             start_wait: Duration::from_millis(50),
