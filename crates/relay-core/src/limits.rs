@@ -118,11 +118,33 @@ impl Limits {
     }
 }
 
-/// The machine's memory.
+/// The machine's memory, or what this process's control group leaves of it: a container's is often a small part.
 pub(crate) fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     let bytes = u128::from(info.totalram) * u128::from(info.mem_unit);
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+    let machine = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = group_memory(&groups, |path| std::fs::read_to_string(path).ok());
+    group.map_or(machine, |group| group.min(machine))
+}
+
+/// The memory of the control groups that `/proc/self/cgroup` names, of version 2 or 1 (cgroups(7)). Within a container the
+/// names may be those outside it: then its own are at the root.
+fn group_memory(groups: &str, read: impl Fn(&str) -> Option<String>) -> Option<u64> {
+    let limit = |line: &str| {
+        let mut parts = line.splitn(3, ':');
+        let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let (root, file) = match (number, controllers) {
+            ("0", "") => ("/sys/fs/cgroup", "memory.max"),
+            (_, "memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            _ => return None,
+        };
+        let path = path.trim_end_matches('/');
+        let own = read(&format!("{root}{path}/{file}")).or_else(|| read(&format!("{root}/{file}")));
+        // "max" is no limit.
+        own?.trim().parse().ok()
+    };
+    groups.lines().filter_map(limit).min()
 }
 
 /// How many descriptors this process may open.
@@ -237,6 +259,28 @@ mod tests {
             ..limits
         };
         assert_eq!(stated.log_bytes(Program::Edge), 1 << 20);
+    }
+
+    #[test]
+    fn a_control_group_leaves_less_than_the_machine() {
+        let files = |path: &str| match path {
+            "/sys/fs/cgroup/memory/small/memory.limit_in_bytes" => Some("900000000\n".to_owned()),
+            "/sys/fs/cgroup/pod/memory.max" => Some("max\n".to_owned()),
+            "/sys/fs/cgroup/memory.max" => Some("536870912\n".to_owned()),
+            _ => None,
+        };
+        let first = "9:cpu:/small\n4:memory:/small\n0::/\n";
+        assert_eq!(
+            group_memory(first, |path| files(path).filter(|_| path.contains("/memory/"))),
+            Some(900_000_000)
+        );
+        assert_eq!(group_memory("0::/pod\n", files), None, "max");
+        assert_eq!(
+            group_memory("0::/of/the/host\n", files),
+            Some(536_870_912),
+            "a container's own"
+        );
+        assert_eq!(group_memory("nonsense\n::\n", files), None);
     }
 
     #[test]
