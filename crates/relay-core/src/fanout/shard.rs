@@ -1,8 +1,8 @@
 //! A shard: one thread, its viewers, its period.
 //!
-//! A turn of its loop: wait for the next slot or an event; serve the slot's viewers, if it is due; see to those with
-//! something to say or with room again; then take joiners in with the time that is left until the next slot, so
-//! that a storm of them never delays those who watch.
+//! A turn of its loop: wait for the next slot or an event; serve the slot's viewers, if it is due; then, with the time that is
+//! left until the next slot, see to those with something to say or with room again, and take joiners in. So a storm of
+//! joiners, who fill their sockets again and again until they have caught up, never delays those who watch.
 
 mod input;
 mod turnover;
@@ -30,9 +30,10 @@ use crate::stream::Lease;
 /// that serves few wakes seldom.
 const SLOTS: usize = 10;
 
-/// What joiners get of a turn even where the next slot is due already, in parts of a slot: a full shard still lets them in,
-/// at the price of slots that are late by so much. With less, those who join a shard at its limit would wait for ever.
-const LEAST_JOIN_SHARE: u32 = 5;
+/// What events and joiners get of a turn even where the next slot is due already, in parts of a slot: a full shard still lets
+/// viewers in, at the price of slots that are late by so much. With less, those who join a shard at its limit would
+/// wait for ever.
+const LEAST_SHARE: u32 = 5;
 
 /// One thread of the fan-out.
 pub(super) struct Shard {
@@ -130,15 +131,17 @@ impl Shard {
         let mut slot = 0;
         let mut due = Instant::now();
         let mut period_begun = due;
-        let mut ready = Vec::new();
+        let mut ready = VecDeque::new();
         while !self.stopping {
             let idle = self.is_idle();
             if idle {
                 self.rest();
             }
             let wait = (!idle).then(|| self.time_until(due));
-            ready.clear();
-            if let Err(error) = self.poller.wait(wait, &mut ready) {
+            // What the last turn had no time for comes first.
+            if ready.is_empty()
+                && let Err(error) = self.poller.wait(wait, &mut ready)
+            {
                 tracing::error!(%error, "a fan-out thread cannot wait for its viewers and ends");
                 break;
             }
@@ -161,10 +164,9 @@ impl Shard {
             for cold in std::mem::take(&mut self.talkers) {
                 self.handle_input(cold);
             }
-            for event in &ready {
-                self.handle_readiness(*event);
-            }
-            self.take_joiners(due.max(Instant::now() + self.slot_length() / LEAST_JOIN_SHARE));
+            let until = due.max(Instant::now() + self.slot_length() / LEAST_SHARE);
+            self.handle_events(&mut ready, until);
+            self.take_joiners(until);
             self.publish_counts();
             let worked = begun.elapsed();
             self.pace.add_work(worked);
@@ -301,6 +303,16 @@ impl Shard {
     }
 
     // ---- what comes from outside ----
+
+    /// Handles what epoll told, one after the other, until `until`; the rest stays for the next turn.
+    fn handle_events(&mut self, ready: &mut VecDeque<Readiness>, until: Instant) {
+        while let Some(event) = ready.pop_front() {
+            self.handle_readiness(event);
+            if Instant::now() >= until {
+                break;
+            }
+        }
+    }
 
     fn handle_readiness(&mut self, event: Readiness) {
         if event.token == WAKE_TOKEN {

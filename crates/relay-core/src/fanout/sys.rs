@@ -1,5 +1,6 @@
 //! The system calls of the fan-out: epoll, an eventfd to wake a shard, `send` and `sendfile`. All of them are safe in rustix.
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -66,7 +67,7 @@ impl Poller {
     }
 
     /// Waits for events, at most `timeout`, for ever without one, and adds them to `ready`.
-    pub(super) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+    pub(super) fn wait(&self, timeout: Option<Duration>, ready: &mut VecDeque<Readiness>) -> io::Result<()> {
         let timeout = timeout.map(|time| Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),

@@ -326,3 +326,23 @@ fn a_shard_that_was_left_by_all_carries_nothing() {
     scene.shard.rest();
     assert_eq!(scene.shard.mailbox.load.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn events_beyond_a_turn_wait_for_the_next_one() {
+    let mut scene = Scene::new(usize::MAX);
+    for _ in 0..3 {
+        scene.hand_over(None);
+    }
+    scene.let_all_in();
+    let hung_up = |cold| Readiness {
+        token: Shard::token(cold, cold as u64),
+        input: false,
+        output: false,
+        hung_up: true,
+    };
+    let mut ready: VecDeque<Readiness> = (0..3).map(hung_up).collect();
+    for left in [2, 1, 0] {
+        scene.shard.handle_events(&mut ready, Instant::now());
+        assert_eq!((ready.len(), scene.watching()), (left, left));
+    }
+}
