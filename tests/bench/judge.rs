@@ -124,15 +124,15 @@ fn floor(measured: &Measured) -> Vec<Bar> {
         let here = |sample: &Sample| sample.setting.viewers == viewers && sample.setting.mbit == 1;
         // Against a floor that does not carry the load itself there is nothing to be held.
         let floor = measured.of(Contender::Floor, |sample| here(sample) && sample.delivers());
+        let ours = measured.of(Contender::Relay, here);
         bars.push(Bar::at_most(
             Part::Floor,
             format!("{viewers} viewers: CPU per GB, times the floor's at the same period"),
             1.15,
             "\u{d7}",
-            dearer(&measured.of(Contender::Relay, here), &floor),
+            dearer(&ours, &floor),
         ));
         // Less delivered is another load; it would flatter.
-        let ours = measured.of(Contender::Relay, here);
         if !floor.is_empty() {
             bars.push(nothing_amiss(Part::Floor, &format!("{viewers} viewers"), &ours));
         }

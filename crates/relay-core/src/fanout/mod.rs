@@ -111,8 +111,7 @@ pub struct Fanout {
     mailboxes: Vec<Arc<Mailbox>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_id: AtomicU64,
-    viewers: Arc<AtomicUsize>,
-    leaving: Arc<AtomicUsize>,
+    everywhere: Population,
     max_viewers: usize,
 }
 
@@ -194,8 +193,7 @@ impl Fanout {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             some => some,
         };
-        let viewers = Arc::new(AtomicUsize::new(0));
-        let leaving = Arc::new(AtomicUsize::new(0));
+        let everywhere = Population::default();
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
         for number in 0..shards {
             let waker = sys::Waker::new()?;
@@ -209,10 +207,7 @@ impl Fanout {
                 number,
                 clock,
                 Arc::clone(&mailbox),
-                Population {
-                    viewers: Arc::clone(&viewers),
-                    leaving: Arc::clone(&leaving),
-                },
+                everywhere.clone(),
                 metrics.clone(),
             )?;
             threads.push(
@@ -226,8 +221,7 @@ impl Fanout {
             mailboxes,
             threads: Mutex::new(threads),
             next_id: AtomicU64::new(1),
-            viewers,
-            leaving,
+            everywhere,
             max_viewers: config.max_viewers,
         })
     }
@@ -238,14 +232,14 @@ impl Fanout {
     /// When it is one too many, or memory is out; the viewer is dropped, that is, its socket closed.
     pub fn hand_over(&self, viewer: NewViewer) -> Result<u64, HandOverError> {
         // Those who leave have a descriptor as long as they take their last bytes.
-        let leaving = self.leaving.load(Ordering::Relaxed);
-        if self.viewers.fetch_add(1, Ordering::Relaxed) + leaving >= self.max_viewers {
-            self.viewers.fetch_sub(1, Ordering::Relaxed);
+        let leaving = self.everywhere.leaving.load(Ordering::Relaxed);
+        if self.everywhere.viewers.fetch_add(1, Ordering::Relaxed) + leaving >= self.max_viewers {
+            self.everywhere.viewers.fetch_sub(1, Ordering::Relaxed);
             return Err(HandOverError::Full(self.max_viewers));
         }
         let taken = self.post_viewer(viewer);
         if taken.is_err() {
-            self.viewers.fetch_sub(1, Ordering::Relaxed);
+            self.everywhere.viewers.fetch_sub(1, Ordering::Relaxed);
         }
         taken
     }
@@ -268,7 +262,7 @@ impl Fanout {
 
     /// Viewers of all shards.
     pub fn viewers(&self) -> usize {
-        self.viewers.load(Ordering::Relaxed)
+        self.everywhere.viewers.load(Ordering::Relaxed)
     }
 
     /// Closes a viewer. An unknown id is no error here: whoever lists viewers sees whether it is there.

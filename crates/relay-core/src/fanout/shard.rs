@@ -179,6 +179,11 @@ impl Shard {
     /// Nobody is there: what the next one finds, and what others see meanwhile, is a shard without a load.
     fn rest(&mut self) {
         self.pace.rest();
+        self.tell();
+    }
+
+    /// Tells of the pace as it is now, and of the load.
+    fn tell(&self) {
         self.own.period.set(self.pace.period().as_secs_f64());
         self.weigh();
     }
@@ -208,8 +213,7 @@ impl Shard {
     fn end_period(&mut self, elapsed: Duration) {
         self.drop_closed(self.clock.now());
         self.pace.end_period(elapsed);
-        self.own.period.set(self.pace.period().as_secs_f64());
-        self.weigh();
+        self.tell();
     }
 
     /// Tells who hands viewers over how much this shard carries.
