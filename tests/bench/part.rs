@@ -85,7 +85,7 @@ impl Part {
     /// floor's shorter look beside it, too.
     const fn looks(self) -> (u32, u64) {
         match self {
-            Self::Floor => (44, 8),
+            Self::Floor => (48, 8),
             Self::TenThousand => (3, 44),
             Self::Peers => (54, 6),
             Self::Storm => (6, 10),

@@ -54,7 +54,9 @@ impl Connection {
             loop {
                 match self.next_event().await? {
                     Some(Event::Started) => return Ok(()),
-                    Some(Event::Refused { code, description }) => bail!("refused: {code}: {description}"),
+                    Some(Event::Refused {
+                        code, description, ..
+                    }) => bail!("refused: {code}: {description}"),
                     Some(_) => {}
                     None => bail!("the server closed the connection before it agreed"),
                 }
@@ -103,7 +105,10 @@ impl Connection {
             }
         }
         while let Some(event) = self.session.poll_event() {
-            if let Event::Refused { code, description } = event {
+            if let Event::Refused {
+                code, description, ..
+            } = event
+            {
                 bail!("the server ends the publishing: {code}: {description}");
             }
         }
@@ -148,7 +153,9 @@ pub(crate) async fn play(eye: &Eye, url: &str) -> Result<()> {
     loop {
         match connection.next_event().await? {
             Some(Event::Tag { kind, time, payload }) => eye.see(&[Message { kind, time, payload }]),
-            Some(Event::Refused { code, description }) => bail!("refused: {code}: {description}"),
+            Some(Event::Refused {
+                code, description, ..
+            }) => bail!("refused: {code}: {description}"),
             Some(Event::Ended) => return Ok(()),
             Some(Event::Started) => {}
             None => bail!("the server closed the connection without saying that the stream ended"),

@@ -20,6 +20,9 @@ const LARGE: u64 = 10_000;
 /// The audiences; of 4 Mbit/s ten thousand are more than the kernel itself delivers from one core.
 const AUDIENCES: [(u32, &[u64]); 2] = [(1, &[100, 1_000, 4_000, 10_000]), (4, &[100, 1_000, 4_000])];
 
+/// Who takes turns.
+const BOTH: [Contender; 2] = [Contender::Floor, Contender::Relay];
+
 pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
     let mut measured = lab.measured(Part::Floor);
     for (mbit, audiences) in AUDIENCES {
@@ -29,20 +32,13 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
             } else {
                 PERIOD_MS
             };
-            compare(
-                lab,
-                &[Contender::Floor, Contender::Relay],
-                viewers,
-                mbit,
-                period,
-                &mut measured,
-            )
-            .await?;
+            compare(lab, &BOTH, viewers, mbit, period, &mut measured).await?;
         }
     }
-    // What a small audience costs per byte at the long period, for the comparison with the largest.
+    // What a small audience costs per byte at the long period, for the comparison with the largest; and what it costs the
+    // floor, which wakes the same processor from its sleep as often.
     let few = lab.viewers(100);
-    compare(lab, &[Contender::Relay], few, 1, LONG_PERIOD_MS, &mut measured).await?;
+    compare(lab, &BOTH, few, 1, LONG_PERIOD_MS, &mut measured).await?;
     let many = 10_000;
     measured.notes.push(format!(
         "{many} viewers, 4 Mbit/s: left out, for 5 GB a second are more than one core delivers at the floor's cost."

@@ -62,6 +62,18 @@ impl Url {
     pub fn tc_url(&self) -> String {
         format!("rtmp://{}/{}", self.authority, self.app)
     }
+
+    /// The same stream where a server sends its client: `text` is a `tcUrl`, as Flash's servers and librtmp have it, or a
+    /// stream's whole URL. `None` if it is neither.
+    pub fn redirected(&self, text: &str) -> Option<Self> {
+        let tc_url = text.trim_end_matches('/');
+        let whole = format!("{tc_url}/{}", self.name).parse().ok();
+        match tc_url.parse::<Self>() {
+            // An app of several segments looks like a whole URL, too; the app that was asked for tells them apart.
+            Ok(url) if url.app == self.app => Some(url),
+            _ => whole,
+        }
+    }
 }
 
 impl std::str::FromStr for Url {
@@ -204,6 +216,25 @@ mod tests {
             "rtmp://h//b",
         ] {
             assert_eq!(bad.parse::<Url>(), Err(UrlError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn follows_where_a_server_sends_it() {
+        let cam: Url = "rtmp://h/live/cam?key=s3".parse().unwrap();
+        let deep: Url = "rtmp://h/a/b/cam".parse().unwrap();
+        for (from, text, to) in [
+            (&cam, "rtmp://e/live", Some("rtmp://e/live/cam?key=s3")),
+            (&cam, "rtmp://e:99/live/", Some("rtmp://e:99/live/cam?key=s3")),
+            (&cam, "rtmp://e/live/cam?hop=1", Some("rtmp://e/live/cam?hop=1")),
+            (&deep, "rtmp://e/a/b", Some("rtmp://e/a/b/cam")),
+            (&deep, "rtmp://e/a/b/cam", Some("rtmp://e/a/b/cam")),
+            (&cam, "rtmp://e", None),
+            (&cam, "http://e/live", None),
+            (&cam, "", None),
+        ] {
+            let expected = to.map(|url| url.parse().unwrap());
+            assert_eq!(from.redirected(text), expected, "{text}");
         }
     }
 }

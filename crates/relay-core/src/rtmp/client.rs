@@ -62,6 +62,8 @@ pub enum Event {
         code: String,
         /// In words.
         description: String,
+        /// The URL of the same stream elsewhere, if that is why.
+        elsewhere: Option<Box<Url>>,
     },
     /// The stream that is played is over.
     Ended,
@@ -292,6 +294,10 @@ impl Session {
         self.events.push_back(Event::Refused {
             code: command.code().unwrap_or_default().to_owned(),
             description: command.description().unwrap_or_default().to_owned(),
+            elsewhere: command
+                .redirect()
+                .and_then(|text| self.url.redirected(text))
+                .map(Box::new),
         });
     }
 }

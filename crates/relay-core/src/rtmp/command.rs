@@ -87,6 +87,12 @@ impl Command {
         self.information("level")
     }
 
+    /// Where a refusal sends the client instead: `ex.redirect` in that object, a `tcUrl` or a stream's whole URL.
+    pub fn redirect(&self) -> Option<&str> {
+        let extra = self.arguments.iter().find_map(|argument| argument.get("ex"));
+        extra.and_then(|extra| extra.get("redirect")?.as_str())
+    }
+
     fn information(&self, name: &str) -> Option<&str> {
         let information = self.arguments.iter().find_map(|argument| argument.get(name));
         information.and_then(Value::as_str)
@@ -112,6 +118,18 @@ pub fn information(level: Level, code: &str, description: &str) -> Value {
         ("level", level.into()),
         ("code", code.into()),
         ("description", description.into()),
+    ])
+}
+
+/// The information object of a refusal that sends a client elsewhere: `tc_url` is the app's URL there, to which clients add
+/// the stream's name (as librtmp does).
+pub fn redirection(code: &str, description: &str, tc_url: &str) -> Value {
+    let extra = Value::object([("code", 302.0.into()), ("redirect", tc_url.into())]);
+    Value::object([
+        ("level", "error".into()),
+        ("code", code.into()),
+        ("description", description.into()),
+        ("ex", extra),
     ])
 }
 

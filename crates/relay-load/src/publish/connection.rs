@@ -169,7 +169,9 @@ impl Connection {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Started => self.started = true,
-                Event::Refused { code, description } => {
+                Event::Refused {
+                    code, description, ..
+                } => {
                     return Err(PublishError::Refused {
                         url: self.url.clone(),
                         code,

@@ -1,8 +1,8 @@
 //! Publishing synthetic streams over RTMP, in real time.
 //!
-//! Each picture has a moment at which it is due, counted from the stream's beginning, so that nothing drifts; its mark says
-//! when it really left. How late that was is told at the end: a publisher that cannot keep its own times is no yardstick
-//! for a server.
+//! Each picture has a moment at which it is due, counted from the stream's beginning, so that nothing drifts; its mark names
+//! that moment, so that a server that does not read in time cannot hide it. How late the pictures left is told at the end: a
+//! publisher that cannot keep its own times is no yardstick for a server.
 
 mod connection;
 mod error;
@@ -51,7 +51,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
     name = "publish",
     example = "{command_name} 'rtmp://localhost/live/camera?key=SECRET' --rate 2.5Mbit --audio",
     example = "{command_name} 'rtmp://localhost/live/camera{{n}}?key=SECRET' --streams 20 --for 60s",
-    note = "Anything can play the streams. Each picture carries its number, the time at which it was sent and a checksum.",
+    note = "Anything can play the streams. Each picture carries its number, the time at which it was due and a checksum.",
     note = "It ends on Ctrl-C or SIGTERM, or after --for; a lost connection is an error. At the end it says how late it was itself.",
     error_code(64, "The command line is wrong."),
     error_code(69, "The server cannot be reached, refused the stream or ended it."),
@@ -233,9 +233,10 @@ impl Stream {
     }
 
     fn put(&self, connection: &mut Connection, shot: &Shot, start: Instant) {
-        let tag = shot.tag(unix_us());
-        connection.put(&tag);
         let late = start.elapsed().saturating_sub(shot.due);
+        // Microseconds of a stream's life, at most.
+        let tag = shot.tag(unix_us() - late.as_micros() as u64);
+        connection.put(&tag);
         let is_picture = matches!(shot.frame, Frame::Picture { .. });
         self.tally.note(is_picture, tag.payload.len(), late);
     }

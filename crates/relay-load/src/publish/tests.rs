@@ -114,8 +114,9 @@ async fn streams_arrive_whole_and_under_their_names() {
         assert!(marks.iter().map(|mark| mark.sequence).eq(0..25));
         assert!(marks.is_sorted_by_key(|mark| mark.made_us));
         assert!(marks[0].made_us >= before && marks[24].made_us <= unix_us());
-        // However busy the machine is, none leaves before it is due.
-        assert!(marks[24].made_us >= before + 24 * 40_000);
+        // However busy the machine is, a mark names the moment at which its picture was due: two clocks are read for it.
+        let apart = marks[24].made_us - marks[0].made_us;
+        assert!(apart.abs_diff(24 * 40_000) < 5_000, "{apart}");
         let of = |wanted| {
             let tags = events
                 .iter()

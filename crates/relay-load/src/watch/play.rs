@@ -80,6 +80,11 @@ impl Play {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Started => self.started = true,
+                Event::Refused {
+                    elsewhere: Some(url), ..
+                } => {
+                    return Err(Fate::Redirected(format!("{}/{}", url.tc_url(), url.name)));
+                }
                 Event::Refused { .. } => return Err(Fate::Denied),
                 Event::Ended => return Err(Fate::Closed),
                 Event::Tag { kind, time, payload } => {

@@ -11,8 +11,9 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-/// Events taken per wait: few calls for many events, and small enough for a thread's stack.
-const EVENTS_PER_WAIT: usize = 512;
+/// Events taken per wait: few calls for many events, and few enough that the thread's timer is looked at in time where each
+/// of them brings tens of kilobytes.
+const EVENTS_PER_WAIT: usize = 64;
 
 /// What epoll says of one viewer.
 #[derive(Clone, Copy, Debug)]

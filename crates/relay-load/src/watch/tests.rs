@@ -152,6 +152,15 @@ fn rtmp_viewers_are_served_and_measured() {
 }
 
 #[test]
+fn rtmp_viewers_follow_a_redirect() {
+    let server = Server::start();
+    let report = watch(&server.moved_rtmp_url(), &["--viewers", "2", "--verify", "2"]);
+    assert_eq!(joins(&report), [("redirected", 2), ("served", 2)]);
+    assert_eq!(report.faults, Faults::default());
+    assert_eq!(report.lateness.count, 2 * 50, "{}", in_words(&report));
+}
+
+#[test]
 fn nobody_listening_is_an_outcome() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -13,6 +13,7 @@ use super::*;
 use crate::fanout::sys::Waker;
 use crate::fanout::{Dialogue, Reply};
 use crate::flv::{Tag, TagKind};
+use crate::limits::OpenFiles;
 use crate::stream::{GroupHead, LogConfig, Stream};
 
 /// A shard, a stream, and the far ends of its viewers' sockets.
@@ -261,15 +262,43 @@ fn a_thread_with_few_viewers_wakes_for_their_slots_only() {
         SLOTS,
         "nobody: once a period, for those who close"
     );
-    scene.hand_over(None);
-    scene.hand_over(None);
+    for _ in 0..=VIEWERS_PER_SLOT {
+        scene.hand_over(None);
+    }
     scene.let_all_in();
     assert_eq!(
-        (scene.shard.slots_to_next(0), scene.shard.slots_to_next(1)),
-        (1, SLOTS - 1)
+        (scene.shard.slots_to_next(0), scene.shard.slots_to_next(5)),
+        (5, 5),
+        "one more than one slot takes: two, half a period apart"
     );
-    scene.shard.leave(1, Goodbye::Left);
+    scene.shard.leave(VIEWERS_PER_SLOT, Goodbye::Left);
     assert_eq!(scene.shard.slots_to_next(0), SLOTS);
+}
+
+#[test]
+fn a_large_audience_is_spread_evenly_and_stays_so_when_some_leave() {
+    OpenFiles::raise();
+    let mut scene = Scene::new(usize::MAX);
+    let hand_over = |scene: &mut Scene, count: usize| {
+        (0..count).for_each(|_| scene.hand_over(None));
+        scene.let_all_in();
+    };
+    hand_over(&mut scene, 12 * VIEWERS_PER_SLOT);
+    let even = |scene: &Scene| {
+        let least = scene.shard.population.iter().min().unwrap();
+        let most = scene.shard.population.iter().max().unwrap();
+        most - least <= 1
+    };
+    assert!(even(&scene), "{:?}", scene.shard.population);
+    // All of one slot go; who comes takes their places.
+    let slot = scene.shard.place(0).unwrap().slot;
+    for cold in 0..12 * VIEWERS_PER_SLOT {
+        if scene.shard.place(cold).is_some_and(|place| place.slot == slot) {
+            scene.shard.leave(cold, Goodbye::Left);
+        }
+    }
+    hand_over(&mut scene, 3 * VIEWERS_PER_SLOT);
+    assert!(even(&scene), "{:?}", scene.shard.population);
 }
 
 #[test]

@@ -62,8 +62,7 @@ impl Shard {
         };
         self.metrics.joins.with_label_values(&[flavour.name()]).inc();
         let now = self.clock.now();
-        let slot = self.join_slot;
-        self.join_slot = (slot + 1) % SLOTS;
+        let slot = self.slot_to_join();
         let entry = self.colds.vacant_entry();
         let cold = entry.key();
         let watched = self.poller.add(&socket, Self::token(cold, id)).is_ok();

@@ -190,6 +190,15 @@ impl Session {
         self.refuse(code, description);
     }
 
+    /// Sends a viewer elsewhere: an `onStatus` of level `error` with `ex.redirect`, the app's URL there, then
+    /// [`Event::Closed`].
+    pub fn redirect_play(&mut self, tc_url: &str) {
+        if self.phase != Phase::Closed {
+            self.reply_redirection(tc_url);
+            self.close();
+        }
+    }
+
     /// Tells a viewer that the stream is over, for good. No effect unless it plays.
     pub fn stream_eof(&mut self) {
         if self.phase == Phase::Playing {
@@ -198,10 +207,13 @@ impl Session {
     }
 
     fn refuse(&mut self, code: &str, description: &str) {
-        if self.phase == Phase::Closed {
-            return;
+        if self.phase != Phase::Closed {
+            self.reply_refusal(code, description);
+            self.close();
         }
-        self.reply_refusal(code, description);
+    }
+
+    fn close(&mut self) {
         self.phase = Phase::Closed;
         self.held = Vec::new();
         self.events.push_back(Event::Closed);

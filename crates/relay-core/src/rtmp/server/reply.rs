@@ -3,7 +3,7 @@
 use super::Session;
 use crate::amf0::{self, Value};
 use crate::rtmp::chunk::SHARED_CHUNK_SIZE;
-use crate::rtmp::command::{Command, Level, information};
+use crate::rtmp::command::{Command, Level, information, redirection};
 use crate::rtmp::message::{MessageType, UserControl};
 
 /// The one message stream. Every `createStream` gets it, since shared bytes carry its number.
@@ -11,6 +11,9 @@ pub(super) const STREAM_ID: f64 = 1.0;
 
 /// The same on the wire.
 const STREAM: u32 = 1;
+
+/// What a client that is sent elsewhere is told: the code after which they look for `ex.redirect`.
+const REJECTED: &str = "NetConnection.Connect.Rejected";
 
 impl Session {
     /// `connect` is answered with what a publisher and a viewer need alike: the windows, the chunk size of all that
@@ -107,6 +110,12 @@ impl Session {
 
     pub(super) fn reply_refusal(&mut self, code: &str, description: &str) {
         let info = information(Level::Error, code, description);
+        let status = Command::new("onStatus", 0.0, Value::Null, [info]);
+        self.output.stream_command(STREAM, &status);
+    }
+
+    pub(super) fn reply_redirection(&mut self, tc_url: &str) {
+        let info = redirection(REJECTED, "the stream is served elsewhere", tc_url);
         let status = Command::new("onStatus", 0.0, Value::Null, [info]);
         self.output.stream_command(STREAM, &status);
     }

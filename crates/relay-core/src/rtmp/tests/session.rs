@@ -201,12 +201,32 @@ fn a_refusal_is_visible_and_ends_the_session() {
         let refused = client::Event::Refused {
             code: "NetStream.Publish.Denied".into(),
             description: "the key is wrong".into(),
+            elsewhere: None,
         };
         assert_eq!(pair.client_events(), [refused]);
         assert_eq!(pair.server_events(), [Event::Closed]);
         pair.server.handle_input(&[0xFF; 1000], NOW).unwrap();
         assert_eq!(pair.server_events(), []);
     }
+}
+
+#[test]
+fn a_viewer_is_sent_to_the_same_stream_elsewhere() {
+    let mut pair = Pair::new("rtmp://h/live/cam?key=s3", Action::Play, 100);
+    pair.settle();
+    pair.server.redirect_play("rtmp://e:1936/live");
+    let events = pair.client_events();
+    let [client::Event::Refused { code, elsewhere, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(code, "NetConnection.Connect.Rejected");
+    assert_eq!(
+        elsewhere.as_deref(),
+        Some(&"rtmp://e:1936/live/cam?key=s3".parse().unwrap())
+    );
+    assert_eq!(pair.server_events().last(), Some(&Event::Closed));
+    pair.server.redirect_play("rtmp://f/live");
+    assert_eq!(pair.client_events(), [], "said once");
 }
 
 #[test]

@@ -64,6 +64,11 @@ impl Server {
     pub(super) fn rtmp_url(&self) -> String {
         format!("rtmp://{}/live/cam", self.rtmp)
     }
+
+    /// A stream that is to be had at [`rtmp_url`](Self::rtmp_url)'s app.
+    pub(super) fn moved_rtmp_url(&self) -> String {
+        format!("rtmp://{}/moved/cam", self.rtmp)
+    }
 }
 
 impl Drop for Server {
@@ -203,10 +208,15 @@ fn serve_rtmp(mut socket: TcpStream, began_us: u64) -> io::Result<()> {
             return Ok(());
         }
         session.handle_input(&input[..count], clock.now()).unwrap();
-        let plays =
-            std::iter::from_fn(|| session.poll_event()).any(|event| matches!(event, Event::Play { .. }));
+        let app = std::iter::from_fn(|| session.poll_event()).find_map(|event| match event {
+            Event::Play { app, .. } => Some(app),
+            _ => None,
+        });
+        let plays = app.as_deref() == Some("live");
         if plays {
             session.accept_play().unwrap();
+        } else if app.is_some() {
+            session.redirect_play(&format!("rtmp://{}/live", socket.local_addr()?));
         }
         let output: Vec<Bytes> = std::iter::from_fn(|| session.poll_output()).collect();
         socket.write_all(&output.concat())?;
