@@ -127,7 +127,8 @@ impl Server {
 pub(crate) async fn start_origin(lab: &Lab, launcher: Vec<String>, tables: &str) -> Result<Origin> {
     let mut origin = Origin::prepare(&lab.stage, "origin", Ports::free())?;
     // Still in the table `[origin]`, with which an origin's configuration ends.
-    origin.configure(&format!("publish = \"open\"\n\n{tables}"));
+    // The bench looks at what happens beyond the point where an origin would refuse.
+    origin.configure(&format!("publish = \"open\"\nuplink = \"1000Gbit\"\n\n{tables}"));
     origin.launched_by(launcher);
     origin.start().await?;
     Ok(origin)

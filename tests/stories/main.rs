@@ -25,6 +25,7 @@ mod machine_setup;
 mod memory;
 mod metrics;
 mod origin_dies;
+mod pool;
 mod publisher_returns;
 mod push;
 mod rogue_children;

@@ -29,15 +29,29 @@ impl std::ops::DerefMut for Origin {
 }
 
 impl Origin {
-    /// An origin that is not started yet; `tables` are added to its configuration.
+    /// An origin that is not started yet. It serves viewers itself, whatever edges there are: most stories look at it as
+    /// they look at an edge.
     ///
     /// # Errors
     /// When the program is not built.
     pub fn prepare(stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
+        Self::with_keys(stage, name, ports, "serve = \"always\"\n")
+    }
+
+    /// An origin that is not started yet and leaves viewers to its edges, as one does by default; with further keys of
+    /// `[origin]`.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn of_pool(stage: &Stage, ports: Ports, keys: &str) -> Result<Self> {
+        Self::with_keys(stage, "origin", ports, keys)
+    }
+
+    fn with_keys(stage: &Stage, name: &str, ports: Ports, keys: &str) -> Result<Self> {
         let mut node = Node::new(stage, name, "relay-origin", ports)?;
         let state = node.state_dir();
         node.configure(&format!(
-            "[origin]\nstate_dir = \"{}\"\npublic_host = \"127.0.0.1\"",
+            "[origin]\nstate_dir = \"{}\"\npublic_host = \"127.0.0.1\"\n{keys}",
             state.display()
         ));
         Ok(Self { node })

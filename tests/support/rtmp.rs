@@ -163,6 +163,28 @@ pub(crate) async fn play(eye: &Eye, url: &str) -> Result<()> {
     }
 }
 
+/// Where a server sends a player, as the URL of the same stream there; `None` if it plays.
+///
+/// # Errors
+/// With the server's own words when it refuses, and says of no other place.
+pub async fn where_play_leads(url: &str) -> Result<Option<String>> {
+    let mut connection = Connection::dial(url, Action::Play).await?;
+    within("an answer to play", async {
+        loop {
+            match connection.next_event().await? {
+                Some(Event::Started) => return Ok(None),
+                Some(Event::Refused {
+                    elsewhere: Some(url), ..
+                }) => return Ok(Some(format!("{}/{}", url.tc_url(), url.name))),
+                Some(Event::Refused { description, .. }) => bail!("refused: {description}"),
+                Some(_) => {}
+                None => bail!("the connection was closed without a status"),
+            }
+        }
+    })
+    .await?
+}
+
 /// What a server says to a client that tries to publish and is expected to be refused: the code of its status.
 ///
 /// # Errors

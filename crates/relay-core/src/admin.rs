@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
-pub use routes::{Answer, Desk, KickRequest, Refused, TokenRequest};
+pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
 
 use place::Place;
 
@@ -65,6 +65,46 @@ pub struct ViewerRow {
     pub behind_bytes: u64,
     /// How often it skipped.
     pub skips: u32,
+}
+
+/// One edge, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgeRow {
+    /// Its instance, for `edge drain` and `edge revoke`.
+    pub id: String,
+    /// `joining`, `unreachable`, `serving`, `full`, `draining`, `presumed` or `lost`.
+    pub state: String,
+    /// Why, in a sentence.
+    pub why: String,
+    /// Its program version.
+    pub version: String,
+    /// The node that its media comes from, if that is not the origin.
+    pub parent: Option<String>,
+    /// Where viewers reach it.
+    pub endpoints: Vec<EndpointRow>,
+    /// What it can send, in bits per second.
+    pub capacity: u64,
+    /// What it has given away of that.
+    pub committed: u64,
+    /// What is left for more viewers.
+    pub headroom: u64,
+    /// Viewers there.
+    pub viewers: u32,
+    /// What it sends now, in bits per second.
+    pub egress: u64,
+    /// How far it is behind the origin, in milliseconds.
+    pub lag_ms: Option<u64>,
+    /// Since when it is known, in seconds.
+    pub age_seconds: u64,
+}
+
+/// One way to an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRow {
+    /// Such as `http://192.0.2.7:8080`.
+    pub url: String,
+    /// What the origin's probe found, in words.
+    pub health: String,
 }
 
 /// One join token, without its secret.

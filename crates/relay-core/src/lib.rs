@@ -10,12 +10,14 @@
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
 //! - [`flavour`]: the wire forms that viewers get, made once.
 //! - [`fanout`]: the threads that move viewers' cursors.
+//! - [`admission`]: who is let in, who is sent elsewhere, who is refused; [`hop`]: the mark of one who was sent on.
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
 //! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
 pub mod admin;
+pub mod admission;
 pub mod amf0;
 pub mod capacity;
 pub mod cascade;
@@ -30,6 +32,7 @@ pub mod flavour;
 pub mod flv;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod hop;
 pub mod http;
 pub mod limits;
 pub mod link;
@@ -43,6 +46,7 @@ pub mod serve;
 pub mod signals;
 pub mod stream;
 pub mod systemd;
+mod tcp_memory;
 pub mod tls;
 pub mod token;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! A node: what origin and edge have in common, put together.
 
 mod capacity;
+mod doorman;
 mod operations;
 
 use std::net::SocketAddr;
@@ -14,16 +15,18 @@ use relay_web::Assets;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use capacity::threads;
+pub use capacity::{Capacity, threads};
 pub use operations::Operations;
 
+use crate::admission::ServePolicy;
+use crate::check::Facts;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::limits::OpenFiles;
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
-use crate::serve::{BindError, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
+use crate::serve::{BindError, Doorman, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
 use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
 
 /// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
@@ -65,6 +68,9 @@ pub struct Node {
     pub stop: CancellationToken,
     /// What runs for it.
     pub tasks: TaskTracker,
+    /// Who decides on its viewers.
+    pub doorman: Arc<Doorman>,
+    capacity: Capacity,
     serve_metrics: ServeMetrics,
 }
 
@@ -112,15 +118,31 @@ impl Node {
         };
         let fanout_metrics = FanoutMetrics::register(registry)?;
         let fanout = Arc::new(Fanout::start(fanout, clock, &fanout_metrics)?);
+        let facts = Facts::read();
+        let bounds = doorman::bounds(config, program, &facts, most);
+        // Edges are where viewers belong.
+        let policy = match program {
+            Program::Origin => config.origin.serve,
+            Program::Edge => ServePolicy::Always,
+        };
+        let doorman = Arc::new(Doorman::new(policy, bounds, clock, registry)?);
         let node = Self {
             hub,
             fanout,
             clock,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            doorman,
+            capacity: Capacity::new(fanout_metrics.clone(), bounds.bandwidth),
             serve_metrics: ServeMetrics::register(registry)?,
         };
         node_metrics::register(registry, &node.hub, clock, config.metrics.max_streams as usize)?;
+        node.keep_doorman_posted(doorman::Counted {
+            hub: Arc::clone(&node.hub),
+            fanout: Arc::clone(&node.fanout),
+            metrics: fanout_metrics.clone(),
+            threads: threads(config, &facts),
+        });
         node.watch_capacity(config, program, registry, fanout_metrics)?;
         node.watch_budget();
         Ok(node)
@@ -137,6 +159,7 @@ impl Node {
             fanout: Arc::clone(&self.fanout),
             clock: self.clock,
             ingest,
+            doorman: Arc::clone(&self.doorman),
             assets: Assets::load(),
             cors: config.viewers.cors.as_str().to_owned(),
             frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),

@@ -1,7 +1,6 @@
 //! What a node's streams, logs and sockets look like at the moment of a scrape.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +10,7 @@ use prometheus::proto::MetricFamily;
 use crate::clock::Clock;
 use crate::metrics::{at_scrape, counters, gauge, gauges};
 use crate::stream::{Hub, Stream};
+use crate::tcp_memory::tcp_memory;
 
 /// What the streams beyond the limit of labels are summed up as.
 const OTHERS: &str = "other";
@@ -151,28 +151,13 @@ fn tcp_families() -> prometheus::Result<Vec<MetricFamily>> {
         gauge(
             "relay_tcp_memory_bytes",
             "Memory of all TCP sockets of this machine.",
-            used,
+            used as f64,
         )?,
         gauge(
             "relay_tcp_memory_limit_bytes",
             "Where the kernel stops giving TCP memory (tcp_mem).",
-            limit,
+            limit as f64,
         )?,
     ]
     .concat())
-}
-
-fn tcp_memory() -> Option<(f64, f64)> {
-    let page = rustix::param::page_size() as f64;
-    let sockets = fs::read_to_string("/proc/net/sockstat").ok()?;
-    let tcp = sockets.lines().find(|line| line.starts_with("TCP:"))?;
-    let used: f64 = tcp
-        .split_whitespace()
-        .skip_while(|word| *word != "mem")
-        .nth(1)?
-        .parse()
-        .ok()?;
-    let limits = fs::read_to_string("/proc/sys/net/ipv4/tcp_mem").ok()?;
-    let limit: f64 = limits.split_whitespace().nth(2)?.parse().ok()?;
-    Some((used * page, limit * page))
 }

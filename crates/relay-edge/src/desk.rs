@@ -1,10 +1,15 @@
 //! What the admin API does on an edge.
 
-use relay_core::admin::{Answer, Desk, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow};
+use relay_core::admin::{
+    Answer, Desk, DrainRequest, EdgeRow, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow,
+};
 use relay_core::node::Operations;
 
 /// Whoever asks an edge for tokens is told where they are.
 const AT_THE_ORIGIN: Refused = Refused::NotHere("tokens are made and revoked at the origin");
+
+/// And whoever asks for other edges.
+const EDGES_AT_THE_ORIGIN: Refused = Refused::NotHere("the pool's edges are listed, drained and revoked at the origin");
 
 /// Streams and viewers, for the one who opens the admin socket.
 pub struct AdminDesk {
@@ -42,6 +47,18 @@ impl Desk for AdminDesk {
 
     fn revoke_token(&self, _: &str) -> Result<(), Refused> {
         Err(AT_THE_ORIGIN)
+    }
+
+    fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {
+        Err(EDGES_AT_THE_ORIGIN)
+    }
+
+    fn drain_edge(&self, _: &str, _: DrainRequest) -> Result<String, Refused> {
+        Err(EDGES_AT_THE_ORIGIN)
+    }
+
+    fn revoke_edge(&self, _: &str) -> Result<String, Refused> {
+        Err(EDGES_AT_THE_ORIGIN)
     }
 
     fn metrics_targets(&self) -> Vec<String> {

@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::AdminDesk;
 use crate::error::EdgeError;
 use crate::join::{Member, Membership};
-use crate::pool::Pool;
+use crate::others::Others;
+use crate::pool::{Pool, Presence};
+use crate::reach::public;
 
 /// An edge with all its ports open, not a member yet.
 pub struct Edge {
@@ -82,13 +84,16 @@ impl Edge {
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, metrics = %metrics.address(), %files, "relay-edge is up"
         );
-        let pool = Pool::new(
-            port.endpoint,
-            quic,
-            config,
-            registry,
-            metrics.address().to_string(),
-        );
+        let us = Presence {
+            public: public(&config.edge.public, &doors),
+            metrics: metrics.address().to_string(),
+            fanout: Arc::clone(&node.fanout),
+            doorman: Arc::clone(&node.doorman),
+            capacity: node.capacity(),
+            others: Others::default(),
+        };
+        node.doorman.know_elsewhere(Arc::new(us.others.clone()));
+        let pool = Pool::new(port.endpoint, quic, config, registry, us);
         Ok(Self {
             node,
             member,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use prometheus::Registry;
 use quinn::Endpoint;
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{LinkRole, Report};
+use relay_core::cascade::message::{LinkRole, Report, View};
 use relay_core::config::{Config, HostPort};
 use relay_core::fanout::Fanout;
-use relay_core::link::child::{Child, ChildConfig, Dialled, Dialler, LinkStatus};
+use relay_core::link::child::{Child, ChildConfig, ChildDesk, Dialled, Dialler, LinkStatus};
 use relay_core::link::dial::dial;
 use relay_core::link::door::{Arrival, Door};
 use relay_core::link::join::Joined;
@@ -17,13 +17,16 @@ use relay_core::link::metrics::{register_child, register_parent};
 use relay_core::link::parent::{NoDesk, Parent, ParentConfig};
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::link::refusal::Refusal;
-use relay_core::node::{Node, NodeError};
+use relay_core::node::{Capacity, Node, NodeError};
+use relay_core::pool::Endpoint;
 use relay_core::readiness::Readiness;
+use relay_core::serve::Doorman;
 use relay_core::tls::{self, InstanceId, LINK_ALPN, NodeName, Role, peer};
 use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
+use crate::others::Others;
 
 /// How long one attempt may take. An attempt's packets back off, so that a fresh one finds a healed path sooner; a
 /// handshake over the worst path there is, 600 ms by satellite, still fits.
@@ -40,17 +43,61 @@ pub struct Pool {
     child: ChildConfig,
     parent_config: ParentConfig,
     registry: Registry,
-    metrics: String,
+    us: Presence,
+}
+
+/// What an edge tells of itself, and what it does with what it is told.
+#[derive(Clone)]
+pub struct Presence {
+    /// Where viewers reach it.
+    pub public: Vec<Endpoint>,
+    /// Where its metrics are.
+    pub metrics: String,
+    /// Who sends to its viewers.
+    pub fanout: Arc<Fanout>,
+    /// Who decides on them.
+    pub doorman: Arc<Doorman>,
+    /// What it can send.
+    pub capacity: Capacity,
+    /// The other nodes.
+    pub others: Others,
+}
+
+impl ChildDesk for Presence {
+    fn public(&self) -> Vec<String> {
+        self.public.iter().map(Endpoint::to_string).collect()
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            viewers: u32::try_from(self.fanout.viewers()).unwrap_or(u32::MAX),
+            egress_bytes: self.capacity.sent_bytes(),
+            capacity: self.capacity.bits(),
+            committed: Some(self.doorman.committed()),
+            full: self.doorman.is_full(),
+            metrics: Some(self.metrics.clone()),
+            ..Report::default()
+        }
+    }
+
+    fn pool(&self, view: View) {
+        self.others.learn(view);
+    }
+
+    fn drain(&self, seconds: u32) {
+        tracing::info!(seconds, "the origin wants this edge to take nobody new");
+        self.doorman.set_draining(true);
+    }
 }
 
 impl Pool {
-    /// Links over `endpoint`; `metrics` is told to the origin, for its list of targets.
+    /// Links over `endpoint`.
     pub fn new(
         endpoint: Endpoint,
         quic: QuicConfig,
         config: &Config,
         registry: Registry,
-        metrics: String,
+        us: Presence,
     ) -> Self {
         Self {
             endpoint,
@@ -68,7 +115,7 @@ impl Pool {
                 max_depth: config.limits.max_depth as usize,
             },
             registry,
-            metrics,
+            us,
         }
     }
 
@@ -132,6 +179,8 @@ impl Pool {
             child.hops(),
             Arc::new(NoDesk),
         );
+        let children = parent.clone();
+        node.doorman.know_links(move || children.load());
         register_child(&self.registry, &child).map_err(NodeError::from)?;
         register_parent(&self.registry, &parent, self.parent_config.max_links).map_err(NodeError::from)?;
         let door = Door::new(self.endpoint, self.quic);
@@ -140,24 +189,15 @@ impl Pool {
     }
 
     fn child(&self, us: InstanceId, node: &Node, config: ChildConfig) -> Child {
-        let report = reporter(Arc::clone(&node.fanout), self.metrics.clone());
         Child::new(
             Arc::clone(&node.hub),
             node.clock,
             name_of(us),
             config,
-            report,
+            Arc::new(self.us.clone()),
             us.seed(),
         )
     }
-}
-
-fn reporter(fanout: Arc<Fanout>, metrics: String) -> relay_core::link::child::Reporter {
-    Arc::new(move || Report {
-        viewers: u32::try_from(fanout.viewers()).unwrap_or(u32::MAX),
-        metrics: Some(metrics.clone()),
-        ..Report::default()
-    })
 }
 
 /// An instance as the cascade names it: 32 hexadecimal digits are a valid name.

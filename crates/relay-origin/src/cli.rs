@@ -37,6 +37,10 @@ pub enum Verb {
     Streams(Streams),
     /// Publish URL.
     PublishUrl(PublishUrl),
+    /// Edges.
+    Edges(Edges),
+    /// One edge.
+    Edge(Edge),
 }
 
 /// run the origin (this is what happens without a verb)
@@ -133,6 +137,64 @@ pub struct PublishUrl {
     /// the stream, such as live/camera
     #[argh(positional)]
     pub stream: StreamKey,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// list the edges of the pool: how they fare, and what they have room for
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "edges")]
+pub struct Edges {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// drain or revoke an edge
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "edge")]
+pub struct Edge {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+    /// what to do
+    #[argh(subcommand)]
+    pub verb: EdgeVerb,
+}
+
+/// What to do with an edge.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub enum EdgeVerb {
+    /// Drain.
+    Drain(EdgeDrain),
+    /// Revoke.
+    Revoke(EdgeRevoke),
+}
+
+/// let an edge take nobody new
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "drain")]
+pub struct EdgeDrain {
+    /// the edge's id as `edges` shows it, or the beginning of it
+    #[argh(positional)]
+    pub id: String,
+    /// let it take viewers again
+    #[argh(switch)]
+    pub undo: bool,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// end an edge's membership at once and for good
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "revoke")]
+pub struct EdgeRevoke {
+    /// the edge's id as `edges` shows it, or the beginning of it
+    #[argh(positional)]
+    pub id: String,
     /// configuration file
     #[argh(option)]
     pub config: Option<PathBuf>,

@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay_core::admin::{self, Answer, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow};
+use relay_core::admin::{
+    self, Answer, DrainRequest, EdgeRow, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow,
+};
+use relay_core::cascade::Instance;
 use relay_core::clock::Clock;
 use relay_core::link::parent::Parent;
 use relay_core::node::Operations;
 use relay_core::stream::StreamKey;
+use relay_core::tls::InstanceId;
 use relay_core::token::TokenState;
 
+use crate::edges;
 use crate::ingest::Publishing;
+use crate::pool::Pool;
 use crate::targets::Targets;
 use crate::tokens::Desk;
 
@@ -32,6 +38,15 @@ pub struct AdminDesk {
     pub targets: Targets,
     /// Whose links tell where theirs are.
     pub children: Parent,
+    /// Who is a member.
+    pub pool: Arc<Pool>,
+}
+
+impl AdminDesk {
+    /// The one member whose id begins so.
+    fn member(&self, id: &str) -> Result<Instance, Refused> {
+        edges::named(id, self.pool.list().into_iter().map(|row| row.instance))
+    }
 }
 
 impl admin::Desk for AdminDesk {
@@ -98,6 +113,26 @@ impl admin::Desk for AdminDesk {
             Ok(false) => Err(unknown()),
             Err(error) => Err(Refused::Failed(error.to_string())),
         }
+    }
+
+    fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {
+        Ok(self.pool.list().into_iter().map(edges::row).collect())
+    }
+
+    fn drain_edge(&self, id: &str, wish: DrainRequest) -> Result<String, Refused> {
+        let member = self.member(id)?;
+        self.pool.order_drain(&member, wish.drain);
+        Ok(member.to_string())
+    }
+
+    fn revoke_edge(&self, id: &str) -> Result<String, Refused> {
+        let member = self.member(id)?;
+        let failed = |error: &dyn std::fmt::Display| Refused::Failed(error.to_string());
+        let instance: InstanceId = member.to_string().parse().map_err(|error| failed(&error))?;
+        let revoked = self.desk.revoke_edge(instance, self.clock.now());
+        revoked.map_err(|error| failed(&error))?;
+        self.pool.revoked(&member);
+        Ok(member.to_string())
     }
 
     fn metrics_targets(&self) -> Vec<String> {

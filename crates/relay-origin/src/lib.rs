@@ -3,6 +3,7 @@
 //! - [`origin`]: all of it, put together; [`error`]: why it did not come up.
 //! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
+//! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
 //! - [`state`]: what outlives the process.
 //! - [`cli`], [`verbs`]: the command line.
 //! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
@@ -11,12 +12,14 @@
 pub mod access;
 pub mod cli;
 pub mod desk;
+pub mod edges;
 pub mod error;
 pub mod greeting;
 pub mod identity;
 pub mod ingest;
 pub mod links;
 pub mod origin;
+pub mod pool;
 pub mod state;
 pub mod targets;
 pub mod tokens;

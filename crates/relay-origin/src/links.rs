@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus::Registry;
 use quinn::{ClientConfig, Endpoint};
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{Floor, Report};
 use relay_core::clock::Clock;
 use relay_core::config::{Config, HostPort, Push};
 use relay_core::link::backoff::Backoff;
@@ -16,7 +14,7 @@ use relay_core::link::dial::dial;
 use relay_core::link::door::{Arrival, Door};
 use relay_core::link::join::JoinHall;
 use relay_core::link::metrics::register_parent;
-use relay_core::link::parent::{Parent, ParentConfig, ParentDesk};
+use relay_core::link::parent::{Parent, ParentConfig};
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::link::refusal::Refusal;
 use relay_core::metrics::{at_scrape, counters};
@@ -29,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::StartError;
 use crate::identity::OriginIdentity;
-use crate::ingest::Floors;
+use crate::pool::Pool;
 use crate::tokens::Desk;
 
 /// How long one attempt at an edge may take.
@@ -93,28 +91,6 @@ pub struct Links {
     push: Vec<Push>,
 }
 
-/// What the origin does with what its children say.
-struct ChildrenDesk {
-    floors: Floors,
-    /// Set once the parent is there: who is linked is who is a member.
-    parent: OnceLock<Parent>,
-}
-
-impl ParentDesk for ChildrenDesk {
-    fn floors(&self, _: &Instance, floors: &[Floor]) {
-        for Floor { stream, epoch, time } in floors {
-            self.floors.raise(stream, *epoch, *time);
-        }
-    }
-
-    fn report(&self, _: &Instance, _: Report) {}
-
-    fn is_member(&self, instance: &Instance) -> bool {
-        let linked = |parent: &Parent| parent.list().iter().any(|link| link.child == *instance);
-        self.parent.get().is_some_and(linked)
-    }
-}
-
 impl Links {
     /// Serves what comes to `port`.
     ///
@@ -125,14 +101,10 @@ impl Links {
         identity: OriginIdentity,
         desk: Arc<Desk>,
         node: &Node,
-        floors: Floors,
+        pool: &Arc<Pool>,
         config: &Config,
         registry: &Registry,
     ) -> Result<Self, StartError> {
-        let children = Arc::new(ChildrenDesk {
-            floors,
-            parent: OnceLock::new(),
-        });
         let limits = ParentConfig {
             max_lag_ms: config.limits.max_lag.millis(),
             max_links: config.limits.max_children as usize,
@@ -148,10 +120,12 @@ impl Links {
             limits,
             us,
             nobody_above,
-            Arc::clone(&children) as _,
+            Arc::clone(pool) as _,
         );
-        // Set here and nowhere else.
-        let _ = children.parent.set(parent.clone());
+        pool.know_parent(parent.clone());
+        let children = parent.clone();
+        node.doorman.know_links(move || children.load());
+        node.doorman.know_elsewhere(Arc::clone(pool) as _);
         let hall = JoinHall::new(Arc::clone(&desk) as _, node.clock);
         let joins = hall.stats();
         at_scrape(registry, "relay_edge_joins_total", move || {

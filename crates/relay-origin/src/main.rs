@@ -10,7 +10,7 @@ use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::limits::OpenFiles;
 use relay_core::{check, signals};
-use relay_origin::cli::{Cli, TokenVerb, Verb};
+use relay_origin::cli::{Cli, EdgeVerb, TokenVerb, Verb};
 use relay_origin::origin::Origin;
 use relay_origin::verbs;
 
@@ -75,6 +75,25 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
         Some(Verb::Streams(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
             done(runtime()?.block_on(verbs::streams(&config, &environment, &mut out)))
+        }
+        Some(Verb::Edges(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            done(runtime()?.block_on(verbs::edges(&config, &environment, &mut out)))
+        }
+        Some(Verb::Edge(edge)) => {
+            let outer = edge.config.or(cli.config);
+            let runtime = runtime()?;
+            match edge.verb {
+                EdgeVerb::Drain(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    let drained = verbs::drain_edge(&config, &environment, &verb.id, !verb.undo, &mut out);
+                    done(runtime.block_on(drained))
+                }
+                EdgeVerb::Revoke(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    done(runtime.block_on(verbs::revoke_edge(&config, &environment, &verb.id, &mut out)))
+                }
+            }
         }
         Some(Verb::PublishUrl(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;

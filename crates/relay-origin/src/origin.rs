@@ -25,6 +25,7 @@ use crate::ingest::file::Source;
 use crate::ingest::rtmp::Encoders;
 use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
+use crate::pool::Pool;
 use crate::state::State;
 use crate::targets::Targets;
 use crate::tokens::Desk;
@@ -36,6 +37,7 @@ pub struct Origin {
     access: Access,
     sources: Vec<Source>,
     links: Links,
+    pool: Arc<Pool>,
     admin: Option<AdminSocket>,
     operator: Arc<AdminDesk>,
     metrics: MetricsServer,
@@ -93,15 +95,9 @@ impl Origin {
         let addresses = vec![reach.link_address().parse::<Address>()?];
         let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
         let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
-        let links = Links::new(
-            port,
-            identity,
-            Arc::clone(&desk),
-            &node,
-            publishing.floors(),
-            config,
-            &registry,
-        )?;
+        let pool = Pool::new(state.members()?, publishing.floors(), Arc::clone(&state), clock);
+        let pool = Arc::new(pool);
+        let links = Links::new(port, identity, Arc::clone(&desk), &node, &pool, config, &registry)?;
         let admin = match config.admin_socket(Program::Origin, environment)? {
             Some(path) => Some(open_admin(&path).await?),
             None => None,
@@ -113,6 +109,7 @@ impl Origin {
             clock,
             targets: Targets::new(metrics.address(), &reach.host),
             children: links.parent().clone(),
+            pool: Arc::clone(&pool),
         };
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
@@ -124,6 +121,7 @@ impl Origin {
             access,
             sources,
             links,
+            pool,
             admin,
             operator: Arc::new(operator),
             metrics,
@@ -153,6 +151,7 @@ impl Origin {
             publishing,
             sources,
             links,
+            pool,
             admin,
             operator,
             metrics,
@@ -165,6 +164,7 @@ impl Origin {
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
+        node.tasks.spawn(pool.run(ending.clone()));
         if let Some(admin) = admin {
             node.tasks.spawn(admin.run(operator, ending.clone()));
         }

@@ -35,6 +35,7 @@ const INSTANCE: &str = "instance";
 const PUBLISH_KEY: &str = "publish-key";
 const TOKENS: &str = "tokens.json";
 const REVOKED: &str = "revoked.json";
+const MEMBERS: &str = "members.json";
 const LOCK: &str = "lock";
 
 /// The largest file read back: ten times what a full token book comes to.
@@ -213,6 +214,22 @@ impl State {
     /// When their folder cannot be had; a damaged record is left out with a warning.
     pub fn streams(&self) -> Result<StreamRecords, StateError> {
         StreamRecords::open(&self.folder)
+    }
+
+    /// The members as they were when they were last written down; none in a new pool.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
+    pub fn members(&self) -> Result<Vec<Remembered>, StateError> {
+        self.json(MEMBERS)
+    }
+
+    /// Writes the members down.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save_members(&self, members: &[Remembered]) -> Result<(), StateError> {
+        self.save_json(MEMBERS, &members)
     }
 
     fn json<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> Result<T, StateError> {

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use relay_core::admin::{AdminClient, ClientError, StreamRow, TokenRequest, TokenRow};
+use relay_core::admin::{
+    AdminClient, ClientError, DrainRequest, EdgeRow, StreamRow, TokenRequest, TokenRow,
+};
 use relay_core::config::{Config, ConfigError, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::stream::StreamKey;
@@ -12,6 +14,7 @@ use relay_core::token::TokenId;
 use serde_json::Value;
 
 use crate::access::Access;
+use crate::edges;
 use crate::greeting::Reach;
 use crate::state::{PublishKey, StateError};
 
@@ -163,6 +166,69 @@ pub async fn streams(
         )?;
     }
     Ok(())
+}
+
+/// Prints the edges.
+///
+/// # Errors
+/// Why not.
+pub async fn edges(
+    config: &Config,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let edges: Vec<EdgeRow> = client(config, environment).get("/api/v1/edges").await?;
+    Ok(edges::print(&edges, out)?)
+}
+
+/// Lets an edge drain, or go on.
+///
+/// # Errors
+/// Why not.
+pub async fn drain_edge(
+    config: &Config,
+    environment: &Environment,
+    id: &str,
+    drain: bool,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let route = format!("/api/v1/edges/{}/drain", edge_id(id)?);
+    let wish = DrainRequest { drain };
+    let done: Value = client(config, environment).post(&route, &wish).await?;
+    let id = done.get("id").and_then(Value::as_str).unwrap_or(id);
+    let what = if drain {
+        "takes nobody new; viewers who are there stay"
+    } else {
+        "takes viewers again"
+    };
+    Ok(writeln!(out, "edge {id} {what}")?)
+}
+
+/// Ends an edge's membership.
+///
+/// # Errors
+/// Why not.
+pub async fn revoke_edge(
+    config: &Config,
+    environment: &Environment,
+    id: &str,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    let route = format!("/api/v1/edges/{}", edge_id(id)?);
+    let done: Value = client(config, environment).delete(&route).await?;
+    let id = done.get("id").and_then(Value::as_str).unwrap_or(id);
+    Ok(writeln!(
+        out,
+        "edge {id} is revoked: its links are closed, and it cannot come back under this id. If it holds a join token that is \
+         still good, revoke that too"
+    )?)
+}
+
+/// An id, or the beginning of one: what is neither must not become another route.
+fn edge_id(text: &str) -> Result<&str, ClientError> {
+    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    good.then_some(text)
+        .ok_or_else(|| ClientError::Refused(format!("there is no edge {text}; `relay-origin edges` lists them")))
 }
 
 /// Prints the URL to publish a stream with.

@@ -3,7 +3,8 @@
 /// Headers to send with each page and asset; `frame_ancestors` is who may embed the player, such as `*`, `'self'` or a
 /// list of origins.
 ///
-/// Nothing but our own origin is loaded, run or connected to. `blob:` is how Media Source Extensions hand their bytes to
+/// Nothing but our own origin is loaded or run. Streams come from anywhere, since a node may send its viewers to another one,
+/// whose name or address this page cannot know. `blob:` is how Media Source Extensions hand their bytes to
 /// the video element. There is no inline script or style, so neither needs an exception.
 ///
 /// `frame_ancestors` is one directive's value: a `;`, a `,` or a control character would end it and begin another, so such
@@ -35,7 +36,7 @@ fn fits_directive(character: char) -> bool {
 
 /// The policy but for its last directive.
 const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; \
-     connect-src 'self'; worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
+     connect-src 'self' http: https:; worker-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
 
 #[cfg(test)]
 mod tests {
@@ -53,7 +54,8 @@ mod tests {
     fn the_policy_allows_no_inline_and_no_foreign_code() {
         let policy = policy("*");
         assert!(!policy.contains("unsafe"), "{policy}");
-        assert!(!policy.contains("http"), "{policy}");
+        let elsewhere = policy.replace("connect-src 'self' http: https:;", "");
+        assert!(!elsewhere.contains("http"), "but for streams: {policy}");
         assert!(policy.contains("default-src 'self'"), "{policy}");
         assert!(policy.contains("media-src 'self' blob:"), "{policy}");
     }

@@ -86,7 +86,8 @@ async fn step(lab: &Lab, viewers: u64, round: u32) -> Result<Sample> {
     let group = Group::new();
     let mut edge = edge_with_token(&lab.stage, "edge", Ports::free(), &origin.token().await?)?;
     edge.configure(&format!(
-        "{}\n[limits]\nlog_budget = \"{LOG_BUDGET}\"",
+        // The bench looks at what happens beyond the point where an edge would refuse.
+        "[edge]\ncapacity = \"1000Gbit\"\n{}\n[limits]\nlog_budget = \"{LOG_BUDGET}\"",
         fanout_table(None)
     ));
     edge.launched_by(group.words());

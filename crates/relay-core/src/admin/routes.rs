@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{StreamRow, TokenRow, ViewerRow};
+use super::{EdgeRow, StreamRow, TokenRow, ViewerRow};
 use crate::limits::{ADMIN_BODY_BYTES, ADMIN_LISTED_VIEWERS};
 
 /// Why the desk does not do what it was asked to.
@@ -60,6 +60,14 @@ pub struct TokenRequest {
     pub uses: u32,
 }
 
+/// An edge that is to take nobody new, or to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// Whether it is to drain.
+    pub drain: bool,
+}
+
 /// What takes its time: a list that the fan-out's threads have to be asked for.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -95,6 +103,24 @@ pub trait Desk: Send + Sync + 'static {
     /// When there is none of that id, or it cannot be kept.
     fn revoke_token(&self, id: &str) -> Result<(), Refused>;
 
+    /// The pool's edges.
+    ///
+    /// # Errors
+    /// On an edge, which knows of none.
+    fn edges(&self) -> Result<Vec<EdgeRow>, Refused>;
+
+    /// Lets an edge drain, or go on. Returns its whole id: a beginning of it that is no other's is enough.
+    ///
+    /// # Errors
+    /// When there is none of that id, or there are several.
+    fn drain_edge(&self, id: &str, wish: DrainRequest) -> Result<String, Refused>;
+
+    /// Ends an edge's membership at once and for good. Returns its whole id.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it cannot be written down.
+    fn revoke_edge(&self, id: &str) -> Result<String, Refused>;
+
     /// Where Prometheus finds the nodes' metrics.
     fn metrics_targets(&self) -> Vec<String>;
 }
@@ -106,6 +132,9 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/api/v1/kick", post(kick))
         .route("/api/v1/tokens", get(tokens).post(create_token))
         .route("/api/v1/tokens/{id}", delete(revoke_token))
+        .route("/api/v1/edges", get(edges))
+        .route("/api/v1/edges/{id}", delete(revoke_edge))
+        .route("/api/v1/edges/{id}/drain", post(drain_edge))
         .route("/api/prometheus-targets", get(targets))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(ADMIN_BODY_BYTES))
@@ -141,6 +170,24 @@ async fn create_token(State(desk): Staff, Json(wish): Json<TokenRequest>) -> Res
 async fn revoke_token(State(desk): Staff, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
     desk.revoke_token(&id)?;
     Ok(Json(json!({})))
+}
+
+async fn edges(State(desk): Staff) -> Result<Json<Vec<EdgeRow>>, Refused> {
+    desk.edges().map(Json)
+}
+
+async fn drain_edge(
+    State(desk): Staff,
+    Path(id): Path<String>,
+    Json(wish): Json<DrainRequest>,
+) -> Result<Json<Value>, Refused> {
+    let id = desk.drain_edge(&id, wish)?;
+    Ok(Json(json!({ "id": id })))
+}
+
+async fn revoke_edge(State(desk): Staff, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
+    let id = desk.revoke_edge(&id)?;
+    Ok(Json(json!({ "id": id })))
 }
 
 async fn nothing_here() -> Refused {

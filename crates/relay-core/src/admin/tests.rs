@@ -52,6 +52,21 @@ impl Desk for FakeDesk {
             .ok_or_else(|| Refused::NotFound(format!("there is no token {id}")))
     }
 
+    fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {
+        Ok(Vec::new())
+    }
+
+    fn drain_edge(&self, id: &str, wish: DrainRequest) -> Result<String, Refused> {
+        match (id, wish.drain) {
+            ("ab", true) => Ok("ab12".into()),
+            _ => Err(Refused::NotFound(format!("there is no edge {id}"))),
+        }
+    }
+
+    fn revoke_edge(&self, id: &str) -> Result<String, Refused> {
+        Err(Refused::NotFound(format!("there is no edge {id}")))
+    }
+
     fn metrics_targets(&self) -> Vec<String> {
         vec!["10.0.0.1:9935".into(), "10.0.0.2:9935".into()]
     }

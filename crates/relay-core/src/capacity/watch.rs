@@ -29,7 +29,7 @@ impl Watched {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
     }
 
-    fn get(&self) -> Option<Verdict> {
+    pub(crate) fn get(&self) -> Option<Verdict> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Bitrate, HostPort};
+use crate::pool::Endpoint;
 
 /// `[edge]`: a machine that viewers come to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,10 @@ pub struct Edge {
     /// and reports go to the origin in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<HostPort>,
+    /// Where viewers reach this edge, as `http://host:port` and `rtmp://host:port`, one for each kind of viewer and address
+    /// family. Default: its ports at the address that the origin sees it at, and at its own global IPv6 address if it has one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<Endpoint>,
     /// What this edge may send to viewers, all together, such as `4Gbit`. Default: worked out from the CPU, the network card
     /// and the kernel's TCP memory, and overruled by this where it is set.
     #[serde(skip_serializing_if = "Option::is_none")]

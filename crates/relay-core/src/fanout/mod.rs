@@ -5,6 +5,7 @@
 //! task, no allocation, no lock and no copy in our code. The kernel's work per burst decides what a core can
 //! carry, so each viewer gets one burst per period, and viewers are spread over the period's slots.
 
+mod allowance;
 mod feed;
 mod load;
 mod metrics;
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub use allowance::Allowance;
 pub use load::Load;
 pub use metrics::FanoutMetrics;
 pub use viewer::{Dialogue, Goodbye, Reply, ViewerInfo};
@@ -131,13 +133,14 @@ enum Command {
     Stop,
 }
 
-/// Viewers of all shards together.
+/// Viewers of all shards together, and what they may be sent.
 #[derive(Clone, Debug, Default)]
 struct Population {
     /// Handed over, and not gone.
     viewers: Arc<AtomicUsize>,
     /// No viewers any more, whose sockets are still open for their last bytes.
     leaving: Arc<AtomicUsize>,
+    allowance: Allowance,
 }
 
 /// A shard's letter box. Its length is bounded by the limit of viewers and by those who may ask for lists.
@@ -263,6 +266,11 @@ impl Fanout {
     /// Viewers of all shards.
     pub fn viewers(&self) -> usize {
         self.everywhere.viewers.load(Ordering::Relaxed)
+    }
+
+    /// What all viewers together may be sent: without a bound, until somebody fills it.
+    pub fn allowance(&self) -> &Allowance {
+        &self.everywhere.allowance
     }
 
     /// Closes a viewer. An unknown id is no error here: whoever lists viewers sees whether it is there.

@@ -116,13 +116,14 @@ impl Shard {
             joiners: VecDeque::new(),
             talkers: Vec::new(),
             partings: Vec::new(),
+            sink: SocketSink {
+                sendfile_from: config.sendfile_from,
+                allowance: everywhere.allowance.clone(),
+            },
             everywhere,
             own: OwnMetrics::of(&metrics, number),
             metrics,
             tallies: Default::default(),
-            sink: SocketSink {
-                sendfile_from: config.sendfile_from,
-            },
             max_late_ms: u32::try_from(config.max_late_ms).unwrap_or(u32::MAX),
             no_progress_ms: u32::try_from(config.no_progress_ms).unwrap_or(u32::MAX),
             pace: Pace::new(period(config.period_min_ms), period(config.period_max_ms)),
@@ -277,7 +278,7 @@ impl Shard {
         };
         let places = only.map_or(0..feed.slots[slot].len(), |index| index..index + 1);
         let mut partings = std::mem::take(&mut self.partings);
-        let tally = feed.step(slot, places, moment, self.sink, &mut self.colds, &mut partings);
+        let tally = feed.step(slot, places, moment, self.sink.clone(), &mut self.colds, &mut partings);
         self.tallies[feed.flavour.index()] += tally;
         // Only now, since one who leaves has its place taken by the last of the slot.
         for (cold, outcome) in partings.drain(..) {

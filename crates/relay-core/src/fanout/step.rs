@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
+use super::allowance::Allowance;
 use super::side::Side;
 use super::sys;
 use super::viewer::{BLOCKED, ENDING, Goodbye, Hot, PAUSED, RESTART, SIDE};
@@ -32,10 +33,12 @@ pub(super) enum Sent {
 }
 
 /// The viewer's own socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SocketSink {
     /// Pieces of so many bytes or more go out by `sendfile`. Below, looking up pages costs more than copying them.
     pub(super) sendfile_from: usize,
+    /// What all viewers together may be sent.
+    pub(super) allowance: Allowance,
 }
 
 impl Sink for SocketSink {
@@ -44,10 +47,20 @@ impl Sink for SocketSink {
     }
 
     fn send_piece(&mut self, hot: &Hot, piece: &Piece<'_>) -> Result<Sent, Errno> {
-        if piece.bytes.len() < self.sendfile_from {
-            return sys::send(hot.socket.as_fd(), piece.bytes).map(Sent::Copied);
+        // As where the interface's queue is full: the next slot tries again, and who is late by then skips.
+        if !self.allowance.allows() {
+            return Err(Errno::NOBUFS);
         }
-        sys::send_file(hot.socket.as_fd(), piece.file, piece.offset, piece.bytes.len()).map(Sent::Lent)
+        let (socket, length) = (hot.socket.as_fd(), piece.bytes.len());
+        let sent = if length < self.sendfile_from {
+            sys::send(socket, piece.bytes).map(Sent::Copied)
+        } else {
+            sys::send_file(socket, piece.file, piece.offset, length).map(Sent::Lent)
+        };
+        if let Ok(Sent::Copied(count) | Sent::Lent(count)) = sent {
+            self.allowance.spend(count);
+        }
+        sent
     }
 }
 

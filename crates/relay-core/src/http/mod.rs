@@ -16,5 +16,8 @@ mod tests;
 
 pub use error::HttpError;
 pub use request::{MAX_EMPTY_LINES, MAX_HEAD_BYTES, MAX_HEADERS, Method, RequestHead, Version};
-pub use response::{RETRY_AFTER_SECONDS, Status, error_response, live_head, preflight_response};
+pub use response::{
+    RETRY_AFTER_SECONDS, Status, error_response, live_head, preflight_response, redirect_response,
+    refusal_response,
+};
 pub use route::Route;

@@ -108,10 +108,27 @@ pub fn preflight_response(cors: &str) -> Bytes {
     head.end()
 }
 
+/// Sends a viewer to `location`, for this once: where the stream is served now changes from one moment to the next. Pages
+/// that may read streams may follow.
+pub fn redirect_response(location: &str, method: Method, cors: &str) -> Bytes {
+    let mut head = Head::new("HTTP/1.1 302 Found");
+    let text = "this stream is served elsewhere";
+    head.line("Location", location);
+    head.line("Content-Type", "text/plain; charset=utf-8");
+    head.line("Content-Length", text.len() + 1);
+    head.cors(cors);
+    head.end_with(if method == Method::Head { None } else { Some(text) })
+}
+
 /// An error with its reason in a body of plain text, which the answer to HEAD only announces.
 ///
 /// 405 comes with `Allow`, 503 with `Retry-After`. Pages that may read streams may read the reason too.
 pub fn error_response(status: Status, why: &str, method: Method, cors: &str) -> Bytes {
+    refusal_response(status, why, RETRY_AFTER_SECONDS, method, cors)
+}
+
+/// The same, where one who is refused with 503 may come again after so many seconds.
+pub fn refusal_response(status: Status, why: &str, retry_after: u32, method: Method, cors: &str) -> Bytes {
     let mut head = Head::new(format_args!("HTTP/1.1 {} {}", status.code(), status.reason()));
     head.line("Content-Type", "text/plain; charset=utf-8");
     head.line("Content-Length", why.len() + 1);
@@ -119,7 +136,7 @@ pub fn error_response(status: Status, why: &str, method: Method, cors: &str) -> 
         head.line("Allow", METHODS);
     }
     if status == Status::Unavailable {
-        head.line("Retry-After", RETRY_AFTER_SECONDS);
+        head.line("Retry-After", retry_after);
     }
     if head.cors(cors) && status == Status::Unavailable {
         head.line("Access-Control-Expose-Headers", "Retry-After");
@@ -203,6 +220,7 @@ mod tests {
             live_head(Version::Http11, cors),
             preflight_response(cors),
             error_response(Status::Unavailable, "full", Method::Get, cors),
+            redirect_response("http://e/live/cam.flv?hop=1", Method::Get, cors),
         ]
     }
 
@@ -220,6 +238,17 @@ mod tests {
             assert_eq!(header(&headers, "content-type"), Some("video/x-flv"));
             assert_eq!(header(&headers, "x-accel-buffering"), Some("no"), "R71");
         }
+    }
+
+    #[test]
+    fn a_redirect_names_the_place_and_says_so_in_words() {
+        let answer = redirect_response("http://e:81/live/cam.flv?hop=1", Method::Get, "*");
+        let (code, headers, body) = read(&answer);
+        assert_eq!((code, body.as_str()), (302, "this stream is served elsewhere\n"));
+        assert_eq!(header(&headers, "location"), Some("http://e:81/live/cam.flv?hop=1"));
+        assert_eq!(header(&headers, "content-length"), Some("32"));
+        let (_, _, body) = read(&redirect_response("http://e/", Method::Head, "*"));
+        assert_eq!(body, "");
     }
 
     #[test]

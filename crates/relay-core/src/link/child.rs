@@ -18,7 +18,7 @@ use super::intake::Intake;
 pub use super::intake::IntakeCounts;
 use super::lane::Heard;
 use super::receiving::{LinkEnd, Receiving};
-use crate::cascade::message::{LinkRole, Report};
+use crate::cascade::message::{LinkRole, Report, View};
 use crate::cascade::{Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::Hub;
@@ -103,15 +103,27 @@ pub struct LinkCounts {
 #[derive(Clone)]
 pub struct Child(pub(super) Arc<Inner>);
 
-/// What a child says of itself each second.
-pub type Reporter = Arc<dyn Fn() -> Report + Send + Sync>;
+/// What a child says of itself, and what it does with what the origin says of the pool.
+pub trait ChildDesk: Send + Sync + 'static {
+    /// Where viewers reach this node.
+    fn public(&self) -> Vec<String>;
+
+    /// How it fares; asked each second.
+    fn report(&self) -> Report;
+
+    /// Other nodes that serve viewers, as the origin has them now.
+    fn pool(&self, view: View);
+
+    /// The origin wants this node to take nobody new and to be gone in so many seconds.
+    fn drain(&self, seconds: u32);
+}
 
 pub(super) struct Inner {
     pub(super) intake: Arc<Intake>,
     pub(super) clock: Clock,
     pub(super) instance: Instance,
     pub(super) config: ChildConfig,
-    pub(super) report: Reporter,
+    pub(super) desk: Arc<dyn ChildDesk>,
     pub(super) hops: watch::Sender<Vec<Instance>>,
     pub(super) status: watch::Sender<LinkStatus>,
     pub(super) counts: LinkCounts,
@@ -175,7 +187,7 @@ impl Child {
         clock: Clock,
         instance: Instance,
         config: ChildConfig,
-        report: Reporter,
+        desk: Arc<dyn ChildDesk>,
         seed: u64,
     ) -> Self {
         Self::with_intake(
@@ -183,7 +195,7 @@ impl Child {
             clock,
             instance,
             config,
-            report,
+            desk,
             seed,
         )
     }
@@ -193,7 +205,7 @@ impl Child {
         clock: Clock,
         instance: Instance,
         config: ChildConfig,
-        report: Reporter,
+        desk: Arc<dyn ChildDesk>,
         seed: u64,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -201,7 +213,7 @@ impl Child {
             clock,
             instance,
             config,
-            report,
+            desk,
             hops: watch::Sender::new(Vec::new()),
             status: watch::Sender::new(LinkStatus::Connecting { trouble: None }),
             counts: LinkCounts::default(),
@@ -218,7 +230,7 @@ impl Child {
             intake,
             clock,
             instance,
-            report,
+            desk,
             seed,
             ..
         } = &*self.0;
@@ -227,7 +239,7 @@ impl Child {
             *clock,
             instance.clone(),
             config,
-            Arc::clone(report),
+            Arc::clone(desk),
             *seed,
         )
     }

@@ -15,7 +15,8 @@ use tracing::Instrument as _;
 use super::control::{ControlEnd, Inbox, Outbox, close, close_after};
 pub use super::sending::SentCounts;
 use super::sending::{Sending, Sent};
-use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Report, StreamDown, Welcome};
+use crate::admission::LinkLoad;
+use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Report, StreamDown, View, Welcome};
 use crate::cascade::{Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::{Hub, Position, Stream, StreamKey};
@@ -26,12 +27,33 @@ const GREETING: Duration = Duration::from_secs(5);
 /// How often a child hears from us at least, so that two seconds of silence mean something.
 const PING: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether there is news of the pool.
+const NEWS: Duration = Duration::from_secs(1);
+
 /// A stream that a child holds and this node lacks is given so long to come back, as after a restart of either; then
 /// the child is told that it has ended. Longer than an origin's grace window.
 const UNCLAIMED: Duration = Duration::from_secs(20);
 
+/// What a parent tells a child of the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Other nodes that serve viewers.
+    pub view: View,
+    /// The child should be gone in so many seconds.
+    pub drain: Option<u32>,
+}
+
 /// What a parent does with what children say: passes it to the pool's brain, or to nobody.
 pub trait ParentDesk: Send + Sync + 'static {
+    /// A child was welcomed, and dialled from there, or was dialled there.
+    fn linked(&self, child: &Instance, hello: &Hello, remote: SocketAddr);
+
+    /// A link of a child's is over.
+    fn unlinked(&self, child: &Instance, role: LinkRole);
+
+    /// What a child should know of the pool; asked each second. `None` if this node knows nothing of it.
+    fn news(&self, child: &Instance) -> Option<News>;
+
     /// A child holds streams up to these epochs and times: they must not fall below.
     fn floors(&self, child: &Instance, floors: &[Floor]);
 
@@ -47,6 +69,14 @@ pub trait ParentDesk: Send + Sync + 'static {
 pub struct NoDesk;
 
 impl ParentDesk for NoDesk {
+    fn linked(&self, _: &Instance, _: &Hello, _: SocketAddr) {}
+
+    fn unlinked(&self, _: &Instance, _: LinkRole) {}
+
+    fn news(&self, _: &Instance) -> Option<News> {
+        None
+    }
+
     fn floors(&self, _: &Instance, _: &[Floor]) {}
 
     fn report(&self, _: &Instance, _: Report) {}
@@ -100,6 +130,8 @@ struct Inner {
     links: Mutex<HashMap<u64, Link>>,
     next_link: AtomicU64,
     past: SentCounts,
+    /// Bytes on the wire of links that are gone.
+    past_bytes: AtomicU64,
 }
 
 struct Link {
@@ -122,6 +154,7 @@ impl Parent {
         desk: Arc<dyn ParentDesk>,
     ) -> Self {
         let (links, next_link, past) = (Mutex::default(), AtomicU64::new(0), SentCounts::default());
+        let past_bytes = AtomicU64::new(0);
         Self(Arc::new(Inner {
             hub,
             clock,
@@ -132,6 +165,7 @@ impl Parent {
             links,
             next_link,
             past,
+            past_bytes,
         }))
     }
 
@@ -167,6 +201,8 @@ impl Parent {
             sent: Arc::clone(&sent),
         };
         self.links().insert(id, link);
+        let role = hello.role;
+        self.0.desk.linked(&peer, &hello, connection.remote_address());
         let session = Session {
             parent: self,
             id,
@@ -182,9 +218,8 @@ impl Parent {
                 tracing::info!(reason = %end, "child gone");
             }
         }
-        if let Some(link) = self.links().remove(&id) {
-            self.0.past.add(&link.sent);
-        }
+        self.forget(id);
+        self.0.desk.unlinked(&peer, role);
     }
 
     /// Hears who the child is and what it holds, and welcomes it.
@@ -235,6 +270,16 @@ impl Parent {
         Ok((hello, inbox, outbox))
     }
 
+    /// A link is over: only what it sent is remembered. Under the lock, so that no look misses it.
+    fn forget(&self, id: u64) {
+        let mut links = self.links();
+        if let Some(link) = links.remove(&id) {
+            self.0.past.add(&link.sent);
+            let bytes = link.connection.stats().udp_tx.bytes;
+            self.0.past_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     /// From the origin down to this node, both included.
     fn hops(&self) -> Vec<Instance> {
         let mut hops = self.0.hops.borrow().clone();
@@ -265,6 +310,18 @@ impl Parent {
         total.add(&self.0.past);
         self.links().values().for_each(|link| total.add(&link.sent));
         total
+    }
+
+    /// What the links have sent, packets and retransmissions included, those that are gone included; and how many of them
+    /// streams are pushed to.
+    pub fn load(&self) -> LinkLoad {
+        let links = self.links();
+        let sent = |link: &Link| link.connection.stats().udp_tx.bytes;
+        let bytes: u64 = links.values().map(sent).sum();
+        LinkLoad {
+            bytes: bytes + self.0.past_bytes.load(Ordering::Relaxed),
+            children: links.values().filter(|link| link.role.has_media()).count() as u64,
+        }
     }
 
     /// Closes the links of a child that is no member any more.
@@ -337,11 +394,14 @@ impl Session<'_> {
         }
     }
 
-    /// Pings, and tells of a change of this node's own place.
+    /// Pings, and tells of changes: of this node's own place, of the pool.
     async fn keep_talking(&self) {
         let mut hops = self.parent.0.hops.clone();
         let mut ping = tokio::time::interval(PING);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut news = tokio::time::interval(NEWS);
+        news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut told = News::default();
         let (mut nonce, mut may_move) = (0, true);
         loop {
             tokio::select! {
@@ -349,6 +409,9 @@ impl Session<'_> {
                     nonce += 1;
                     self.outbox.mention(Message::Ping { nonce });
                 }
+                _ = news.tick() => if let Some(news) = self.parent.0.desk.news(self.child) {
+                    self.tell(&mut told, news).await;
+                },
                 changed = hops.changed(), if may_move => match changed {
                     Ok(()) => {
                         self.outbox.say(Message::Hops { hops: self.parent.hops() }).await;
@@ -358,6 +421,17 @@ impl Session<'_> {
                 },
             }
         }
+    }
+
+    /// Tells what is news, and only that.
+    async fn tell(&self, told: &mut News, news: News) {
+        if news.view != told.view {
+            self.outbox.say(Message::Pool(news.view.clone())).await;
+        }
+        if let Some(seconds) = news.drain.filter(|_| news.drain != told.drain) {
+            self.outbox.say(Message::Drain { seconds }).await;
+        }
+        *told = news;
     }
 
     /// Sends every stream of the hub, each in a task of its own, as they come and go.

@@ -88,8 +88,8 @@ impl Receiving {
             positions: Vec::new(),
             floors: Vec::new(),
             held_parts: 0,
-            public: Vec::new(),
-            capacity: None,
+            public: inner.desk.public(),
+            capacity: inner.desk.report().capacity,
         };
         let parts = hello.hold(positions, floors);
         outbox.say(Message::Hello(Box::new(hello))).await;
@@ -180,6 +180,8 @@ impl Receiving {
                     // On its own, since the link may end first; it is over within seconds.
                     tokio::spawn(async move { end_stream(&child, down).await });
                 }
+                Message::Pool(view) => inner.desk.pool(view),
+                Message::Drain { seconds } => inner.desk.drain(seconds),
                 Message::Known { instance, member } => inner.asks.answer(&instance, member),
                 Message::Bye { reason } => {
                     return LinkEnd::Said(format!("the parent says goodbye: {reason}"));
@@ -199,7 +201,7 @@ impl Receiving {
         }
         loop {
             tokio::select! {
-                _ = report.tick() => outbox.mention(Message::Report((inner.report)())),
+                _ = report.tick() => outbox.mention(Message::Report(inner.desk.report())),
                 () = inner.asks.asked.notified() => for ask in inner.asks.open() {
                     outbox.mention(ask);
                 },

@@ -10,7 +10,7 @@ use quinn::{Connection, ConnectionError, RecvStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Child, ChildConfig, Dialled, Dialler};
+use super::child::{Child, ChildConfig, ChildDesk, Dialled, Dialler};
 use super::dial::dial;
 use super::door::Arrival;
 use super::lane::{Heard, read_header};
@@ -18,7 +18,7 @@ use super::parent::{NoDesk, Parent, ParentConfig};
 use super::quic::{self, QuicConfig};
 use super::testing::{Desk, Node, dialler, now};
 use crate::cascade::control::{ControlDecoder, encode};
-use crate::cascade::message::{Hello, LinkRole, PROTOCOL, Report};
+use crate::cascade::message::{Hello, LinkRole, PROTOCOL, Report, View};
 use crate::cascade::{GroupCode, Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::flv::{Tag, TagKind};
@@ -141,6 +141,23 @@ const fn at(epoch: u64, group: u64, tags: u32) -> Position {
     Position { epoch, group, tags }
 }
 
+/// A child's desk where nothing is said and nothing done.
+struct Silent;
+
+impl ChildDesk for Silent {
+    fn public(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn report(&self) -> Report {
+        Report::default()
+    }
+
+    fn pool(&self, _: View) {}
+
+    fn drain(&self, _: u32) {}
+}
+
 /// A child with credentials of its own, whose parent can be changed.
 struct Receiving {
     child: Child,
@@ -160,8 +177,7 @@ impl Receiving {
             role: LinkRole::Both,
         };
         let instance = credentials.peer().instance.into();
-        let report = Arc::new(Report::default);
-        let child = Child::new(Arc::clone(&hub), Clock::start(), instance, config, report, 1);
+        let child = Child::new(Arc::clone(&hub), Clock::start(), instance, config, Arc::new(Silent), 1);
         let parent = Arc::new(Mutex::new(parent.clone()));
         let dialler = dialler_to(desk, &credentials, &parent, name);
         let running = child.clone();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 
 use super::Node;
+use crate::admission::Bandwidth;
 use crate::capacity::{self, Counters, Demand, Estimate, Stated, Watched};
 use crate::check::Facts;
 use crate::clock::Clock;
@@ -16,7 +17,44 @@ use crate::stream::Hub;
 /// A stream flows if its newest tag is no older than this, in milliseconds.
 const FLOWING_MS: u64 = 2000;
 
+/// What a node has sent and what it can send. Clones are the same.
+#[derive(Clone)]
+pub struct Capacity {
+    watched: Watched,
+    metrics: FanoutMetrics,
+    /// What may be sent by configuration, or by the card, in bits per second.
+    most: Option<u64>,
+}
+
+impl Capacity {
+    pub(super) fn new(metrics: FanoutMetrics, bandwidth: Bandwidth) -> Self {
+        Self {
+            watched: Watched::default(),
+            metrics,
+            most: bandwidth.most(),
+        }
+    }
+
+    /// Bytes that the kernel took for viewers since the start.
+    pub fn sent_bytes(&self) -> u64 {
+        self.metrics.load().bytes
+    }
+
+    /// What it can send to viewers, in bits per second; `None` until that is known, some hundred milliseconds after the
+    /// start.
+    pub fn bits(&self) -> Option<u64> {
+        // A float that does not fit is clipped.
+        let estimated = (self.watched.get()?.bytes_per_second() * 8.0) as u64;
+        Some(self.most.map_or(estimated, |most| estimated.min(most)))
+    }
+}
+
 impl Node {
+    /// What it can send.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity.clone()
+    }
+
     /// Works out the capacity from now on, and shows it in metrics and log.
     pub(super) fn watch_capacity(
         &self,
@@ -25,7 +63,7 @@ impl Node {
         registry: &Registry,
         metrics: FanoutMetrics,
     ) -> prometheus::Result<()> {
-        let watched = Watched::default();
+        let watched = self.capacity.watched.clone();
         capacity::register(registry, watched.clone())?;
         let facts = Facts::read();
         let threads = threads(config, &facts);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hop;
+
 /// A stream as a client names it: `app` in `connect`, the name in `publish` or `play`, each with a query or none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
@@ -13,6 +15,8 @@ pub struct Address {
     pub query: Option<String>,
     /// The value of `key` in the name's query, or else in the app's.
     pub secret: Option<String>,
+    /// How often the client was sent on before: `hop=N` in either query.
+    pub hops: u8,
 }
 
 impl Address {
@@ -26,6 +30,7 @@ impl Address {
             name: percent_decoded(name.trim_matches('/')),
             query: name_query.or(app_query).map(str::to_owned),
             secret: secret.map(percent_decoded),
+            hops: hop::count(name_query).max(hop::count(app_query)),
         }
     }
 }
@@ -66,13 +71,18 @@ impl Url {
     /// The same stream where a server sends its client: `text` is a `tcUrl`, as Flash's servers and librtmp have it, or a
     /// stream's whole URL. `None` if it is neither.
     pub fn redirected(&self, text: &str) -> Option<Self> {
-        let tc_url = text.trim_end_matches('/');
-        let whole = format!("{tc_url}/{}", self.name).parse().ok();
-        match tc_url.parse::<Self>() {
+        let (path, query) = split_query(text);
+        let tc_url = path.trim_end_matches('/');
+        let (name, own_query) = split_query(&self.name);
+        match text.parse::<Self>() {
             // An app of several segments looks like a whole URL, too; the app that was asked for tells them apart.
-            Ok(url) if url.app == self.app => Some(url),
-            _ => whole,
+            Ok(url) if url.app == self.app => return Some(url),
+            _ => {}
         }
+        // What the server added goes where it is found whatever the app's query is for.
+        let queries: Vec<&str> = own_query.into_iter().chain(query).collect();
+        let mark = if queries.is_empty() { "" } else { "?" };
+        format!("{tc_url}/{name}{mark}{}", queries.join("&")).parse().ok()
     }
 }
 
@@ -186,6 +196,9 @@ mod tests {
             assert_eq!(found, expected, "{app} {name}");
             assert!(!format!("{address:?}").contains("s3"), "no secret in logs");
         }
+        for (app, name, hops) in [("live", "cam?hop=1", 1), ("live?hop=2", "cam?hop=1", 2), ("live", "cam", 0)] {
+            assert_eq!(Address::parse(app, name).hops, hops, "{app} {name}");
+        }
         assert_eq!(
             Address::parse("live", "cam?a=1&key=x").query.as_deref(),
             Some("a=1&key=x")
@@ -226,7 +239,9 @@ mod tests {
         for (from, text, to) in [
             (&cam, "rtmp://e/live", Some("rtmp://e/live/cam?key=s3")),
             (&cam, "rtmp://e:99/live/", Some("rtmp://e:99/live/cam?key=s3")),
+            (&cam, "rtmp://e/live?hop=1", Some("rtmp://e/live/cam?key=s3&hop=1")),
             (&cam, "rtmp://e/live/cam?hop=1", Some("rtmp://e/live/cam?hop=1")),
+            (&deep, "rtmp://e/a/b?hop=2", Some("rtmp://e/a/b/cam?hop=2")),
             (&deep, "rtmp://e/a/b", Some("rtmp://e/a/b/cam")),
             (&deep, "rtmp://e/a/b/cam", Some("rtmp://e/a/b/cam")),
             (&cam, "rtmp://e", None),

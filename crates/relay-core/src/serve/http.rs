@@ -11,9 +11,12 @@ use tokio::net::TcpStream;
 
 use super::metrics::JoinOutcome;
 use super::{Site, pages};
+use crate::admission::{self, Verdict};
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
+use crate::hop;
 use crate::http::{self, MAX_HEAD_BYTES, Method, RequestHead, Route, Status, Version};
+use crate::pool::{Endpoint, Scheme};
 use crate::stream::{KeyError, Stream, StreamKey};
 
 /// How long a peer may take to accept a small answer.
@@ -111,8 +114,11 @@ impl Connection<'_> {
             Err((outcome, why)) => return self.refuse(outcome, &why, method).await,
         };
         let response = http::live_head(head.version(), &self.site.cors);
-        if method == Method::Head {
-            return self.answer(response).await;
+        match self.site.doorman.decide(&stream, Scheme::Http, hop::count(head.query())) {
+            Verdict::Serve if method == Method::Head => return self.answer(response).await,
+            Verdict::Serve => {}
+            Verdict::Elsewhere(endpoint) => return self.send_on(&endpoint, head).await,
+            Verdict::Refuse(refusal) => return self.refuse(JoinOutcome::Full, refusal.sentence(), method).await,
         }
         let flavour = match head.version() {
             Version::Http10 => Flavour::FlvBare,
@@ -165,6 +171,14 @@ impl Connection<'_> {
         })
     }
 
+    /// Sends one who asked for a stream to where it is served.
+    async fn send_on(mut self, endpoint: &Endpoint, head: &RequestHead) -> io::Result<()> {
+        self.site.metrics.joined(JoinOutcome::Redirected);
+        let location = format!("{endpoint}{}?{}", head.path(), hop::with_one_more(head.query()));
+        self.answer(http::redirect_response(&location, head.method(), &self.site.cors))
+            .await
+    }
+
     /// Turns away one who asked for a stream.
     async fn refuse(mut self, outcome: JoinOutcome, why: &str, method: Method) -> io::Result<()> {
         self.site.metrics.joined(outcome);
@@ -172,7 +186,12 @@ impl Connection<'_> {
             JoinOutcome::NotFound => Status::NotFound,
             _ => Status::Unavailable,
         };
-        self.answer_error(status, why, method).await
+        let retry_after = match outcome {
+            JoinOutcome::Full => admission::RETRY_AFTER_SECONDS,
+            _ => http::RETRY_AFTER_SECONDS,
+        };
+        self.answer(http::refusal_response(status, why, retry_after, method, &self.site.cors))
+            .await
     }
 
     async fn answer_error(&mut self, status: Status, why: &str, method: Method) -> io::Result<()> {

@@ -13,6 +13,8 @@ pub enum JoinOutcome {
     NotReady,
     /// This node is full or has no memory.
     Full,
+    /// Sent to another node.
+    Redirected,
     /// The connection ended or took too long before it asked for anything.
     Gone,
     /// What it said was no request.
@@ -20,11 +22,12 @@ pub enum JoinOutcome {
 }
 
 impl JoinOutcome {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Served,
         Self::NotFound,
         Self::NotReady,
         Self::Full,
+        Self::Redirected,
         Self::Gone,
         Self::BadRequest,
     ];
@@ -35,6 +38,7 @@ impl JoinOutcome {
             Self::NotFound => "not_found",
             Self::NotReady => "not_ready",
             Self::Full => "full",
+            Self::Redirected => "redirected",
             Self::Gone => "gone",
             Self::BadRequest => "bad_request",
         }

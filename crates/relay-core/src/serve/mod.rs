@@ -3,6 +3,7 @@
 //! Tokio accepts, parses and admits; a viewer then leaves for the [`crate::fanout`] with its bare socket, a publisher stays and
 //! feeds an [`ingest::Publication`].
 
+mod admit;
 mod http;
 pub mod ingest;
 pub(crate) mod listen;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use admit::{Doorman, Elsewhere};
 pub use listen::{BindError, ListenConfig, Listener};
 pub use metrics::{JoinOutcome, ServeMetrics};
 
@@ -65,6 +67,8 @@ pub struct Site {
     pub clock: Clock,
     /// Who decides on publishers; none on an edge.
     pub ingest: Option<Arc<dyn Ingest>>,
+    /// Who decides on viewers.
+    pub doorman: Arc<Doorman>,
     /// Player page and script.
     pub assets: Assets,
     /// Who may read streams from pages of theirs: `Access-Control-Allow-Origin`.

@@ -12,8 +12,11 @@ use super::Site;
 use super::ingest::{Publication, PublishRefusal, PublishRequest};
 use super::metrics::JoinOutcome;
 use super::play::Play;
+use crate::admission::Verdict;
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
+use crate::hop;
+use crate::pool::Scheme;
 use crate::rtmp::server::{Config, Event, Session};
 use crate::stream::StreamKey;
 
@@ -52,6 +55,7 @@ enum Wish {
     Play {
         app: String,
         name: String,
+        hops: u8,
     },
 }
 
@@ -62,7 +66,7 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
         let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
         match wish.map_err(|_| Over::TooSlow)?? {
             Wish::Publish { app, name, secret } => connection.publish(&app, &name, secret).await,
-            Wish::Play { app, name } => connection.play(&app, &name, since).await,
+            Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
         }
     };
     let result = tokio::select! {
@@ -136,7 +140,9 @@ impl<'a> Connection<'a> {
                     Event::Publish {
                         app, name, secret, ..
                     } => return Ok(Wish::Publish { app, name, secret }),
-                    Event::Play { app, name, .. } => return Ok(Wish::Play { app, name }),
+                    Event::Play {
+                        app, name, hops, ..
+                    } => return Ok(Wish::Play { app, name, hops }),
                     Event::Closed => return Err(Over::Closed),
                     _ => {}
                 }
@@ -224,7 +230,7 @@ impl<'a> Connection<'a> {
 
     // ---- playing ----
 
-    async fn play(mut self, app: &str, name: &str, since: Instant) -> Result<(), Over> {
+    async fn play(mut self, app: &str, name: &str, hops: u8, since: Instant) -> Result<(), Over> {
         let key = StreamKey::new(app, name).ok();
         let Some(stream) = key.and_then(|key| self.site.hub.get(&key)) else {
             return self
@@ -235,6 +241,14 @@ impl<'a> Connection<'a> {
             return self
                 .refuse_play(JoinOutcome::NotReady, "the stream has not begun yet")
                 .await;
+        }
+        match self.site.doorman.decide(&stream, Scheme::Rtmp, hops) {
+            Verdict::Serve => {}
+            Verdict::Elsewhere(endpoint) => {
+                let tc_url = format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
+                return self.send_on(&tc_url).await;
+            }
+            Verdict::Refuse(refusal) => return self.refuse_play(JoinOutcome::Full, refusal.sentence()).await,
         }
         self.session.accept_play()?;
         let mut head = BytesMut::new();
@@ -268,6 +282,15 @@ impl<'a> Connection<'a> {
         };
         site.metrics.joined(outcome);
         Ok(())
+    }
+
+    /// Sends a viewer to where the stream is served. Players that do not know how to follow say that they were rejected (R82).
+    async fn send_on(&mut self, tc_url: &str) -> Result<(), Over> {
+        self.site.metrics.joined(JoinOutcome::Redirected);
+        self.session.redirect_play(tc_url);
+        self.flush().await?;
+        self.close().await;
+        Err(Over::Refused)
     }
 
     async fn refuse_play(&mut self, outcome: JoinOutcome, why: &str) -> Result<(), Over> {

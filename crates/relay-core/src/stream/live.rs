@@ -113,6 +113,7 @@ pub struct Stream {
     version: watch::Sender<u64>,
     log_bytes: AtomicUsize,
     rate: AtomicU64,
+    peak: AtomicU64,
     viewers: [AtomicU64; Flavour::ALL.len()],
 }
 
@@ -136,6 +137,7 @@ impl Stream {
             version: watch::Sender::new(0),
             log_bytes: AtomicUsize::new(0),
             rate: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             viewers: Default::default(),
         }
     }
@@ -216,6 +218,7 @@ impl Stream {
         let position = log.count_tag(tag, record, changed);
         log.rate.note(tag.payload.len(), now.mono_ms);
         self.rate.store(log.rate.bytes_per_second(), Ordering::Relaxed);
+        self.peak.store(log.rate.peak(), Ordering::Relaxed);
         log.trim(self.config.resume_window_ms, now);
         self.log_bytes.store(log.bytes(), Ordering::Relaxed);
         drop(log);
@@ -270,6 +273,18 @@ impl Stream {
     /// Bytes per second over the last seconds, without a lock.
     pub fn bytes_per_second(&self) -> u64 {
         self.rate.load(Ordering::Relaxed)
+    }
+
+    /// The highest rate of the last half minute, in bytes per second, without a lock: what a viewer of it may take.
+    pub fn peak_bytes_per_second(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// What one who joins now gets at once: all from the newest start point on.
+    pub fn burst_bytes(&self) -> u64 {
+        let log = self.lock();
+        let start = log.starts.back().and_then(|start| log.main.record(start.sequence));
+        start.map_or(0, |start| log.main.end().saturating_sub(start.offset))
     }
 
     /// What one viewer of it weighs where work is shared out: its rate, or next to nothing while that is not known.

@@ -3,6 +3,10 @@
 /// Seconds that the rate is a mean over: long enough to hold a whole group of pictures of most encoders.
 const SECONDS: usize = 5;
 
+/// Means that the peak is looked for among, one each second: scenes change, and what a stream took half a minute ago it may take
+/// again.
+const MEANS: usize = 30;
+
 /// A stream's rate over its last whole seconds.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
@@ -11,6 +15,9 @@ pub(super) struct Rate {
     /// What came in the seconds before it, the newest last.
     past: [u64; SECONDS],
     known: usize,
+    /// The mean at the end of each of the last seconds, in a ring.
+    means: [u64; MEANS],
+    next_mean: usize,
 }
 
 impl Rate {
@@ -35,6 +42,13 @@ impl Rate {
         self.past.rotate_left(1);
         self.past[SECONDS - 1] = bytes;
         self.known = (self.known + 1).min(SECONDS);
+        self.means[self.next_mean] = self.bytes_per_second();
+        self.next_mean = (self.next_mean + 1) % MEANS;
+    }
+
+    /// The highest mean of the last half minute, in bytes per second.
+    pub(super) fn peak(&self) -> u64 {
+        self.means.iter().copied().fold(self.bytes_per_second(), u64::max)
     }
 
     /// Bytes per second; of the present second, as far as it has come, while no other is known.
@@ -69,6 +83,22 @@ mod tests {
         assert_eq!(rate.bytes_per_second(), 1000);
         rate.note(1, 2000);
         assert_eq!(rate.bytes_per_second(), 1000);
+    }
+
+    #[test]
+    fn the_peak_stays_for_half_a_minute() {
+        let mut rate = Rate::default();
+        for second in 0..10 {
+            rate.note(3000, second * 1000);
+        }
+        for second in 10..39 {
+            rate.note(1000, second * 1000);
+        }
+        assert_eq!((rate.bytes_per_second(), rate.peak()), (1000, 3000));
+        for second in 39..60 {
+            rate.note(1000, second * 1000);
+        }
+        assert_eq!((rate.bytes_per_second(), rate.peak()), (1000, 1000));
     }
 
     #[test]

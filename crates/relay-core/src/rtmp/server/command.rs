@@ -46,6 +46,7 @@ impl Session {
             name,
             query,
             secret,
+            hops: _,
         } = self.activate(command, Phase::PublishAsked)?;
         self.events.push_back(Event::Publish {
             app,
@@ -58,9 +59,18 @@ impl Session {
 
     fn play(&mut self, command: &Command) -> Result<(), RtmpError> {
         let Address {
-            app, name, secret, ..
+            app,
+            name,
+            secret,
+            hops,
+            ..
         } = self.activate(command, Phase::PlayAsked)?;
-        self.events.push_back(Event::Play { app, name, secret });
+        self.events.push_back(Event::Play {
+            app,
+            name,
+            secret,
+            hops,
+        });
         Ok(())
     }
 

@@ -39,6 +39,8 @@ pub enum Event {
         name: String,
         /// `?key=…` of the name's query, or else of the app's.
         secret: Option<String>,
+        /// How often it was sent on before.
+        hops: u8,
     },
     /// The viewer pauses (true) or goes on (false); it has been answered.
     Pause(bool),
@@ -72,10 +74,16 @@ impl fmt::Debug for Event {
                 .field("bytes", &payload.len())
                 .finish(),
             Self::Unpublish => f.write_str("Unpublish"),
-            Self::Play { app, name, secret } => f
+            Self::Play {
+                app,
+                name,
+                secret,
+                hops,
+            } => f
                 .debug_struct("Play")
                 .field("app", app)
                 .field("name", name)
+                .field("hops", hops)
                 .field("secret", &hidden(secret.is_some()))
                 .finish(),
             Self::Pause(paused) => f.debug_tuple("Pause").field(paused).finish(),

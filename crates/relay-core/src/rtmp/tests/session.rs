@@ -149,6 +149,7 @@ fn a_viewer_from_the_first_byte_to_the_last() {
             app: "v2/pub".into(),
             name: "cam".into(),
             secret: None,
+            hops: 0,
         };
         assert_eq!(pair.server_events(), [expected]);
         pair.server.accept_play().unwrap();

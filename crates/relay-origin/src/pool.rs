@@ -1,0 +1,190 @@
+//! The pool as this origin keeps it: the brain of [`relay_core::pool`], with a clock, chance, links and the state folder.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use relay_core::cascade::Instance;
+use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Report};
+use relay_core::clock::Clock;
+use relay_core::link::parent::{News, Parent, ParentDesk};
+use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme};
+use relay_core::serve::Elsewhere;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::Floors;
+use crate::state::State;
+
+/// How often it is looked whether members have come, gone or were told to drain, which is written down then. What a crash
+/// takes is found out anew by their links.
+const SAVE: Duration = Duration::from_secs(1);
+
+/// How old what is written of their loads may be, in milliseconds. After a restart it decides for some seconds where viewers
+/// go.
+const SAVE_ALL_MS: u64 = 10_000;
+
+/// How long an edge that is told to drain has to be gone.
+const DRAIN_SECONDS: u32 = 600;
+
+/// The pool. Its brain is behind one lock, which is held for microseconds.
+pub struct Pool {
+    roster: Mutex<Roster>,
+    clock: Clock,
+    floors: Floors,
+    state: Arc<State>,
+    /// Set once the parent is there: who is linked is who is a member.
+    parent: OnceLock<Parent>,
+}
+
+impl Pool {
+    /// The pool as it was when it was last written down.
+    pub fn new(known: Vec<Remembered>, floors: Floors, state: Arc<State>, clock: Clock) -> Self {
+        // Nobody looks through the public addresses yet: an edge that is linked is believed.
+        let config = RosterConfig {
+            probing: false,
+            ..RosterConfig::default()
+        };
+        Self {
+            roster: Mutex::new(Roster::new(config, known, clock.now())),
+            clock,
+            floors,
+            state,
+            parent: OnceLock::new(),
+        }
+    }
+
+    /// The links by which members speak. Only the first call counts.
+    pub fn know_parent(&self, parent: Parent) {
+        // Called once, where both are made.
+        let _ = self.parent.set(parent);
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        // Each event leaves it whole.
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All members, as an operator sees them.
+    pub fn list(&self) -> Vec<Row> {
+        let now = self.clock.now();
+        self.roster().list(now)
+    }
+
+    /// Lets a member drain, or go on. False if there is none of that name.
+    pub fn order_drain(&self, instance: &Instance, drain: bool) -> bool {
+        self.roster().order_drain(instance, drain)
+    }
+
+    /// Forgets a member that was revoked, and closes its links.
+    pub fn revoked(&self, instance: &Instance) {
+        self.roster().revoked(instance);
+        if let Some(parent) = self.parent.get() {
+            parent.cut(instance);
+        }
+    }
+
+    /// Writes the members down, until `stop`: soon after one came, went or was told to drain, and what they carry now and then.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(SAVE);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut written, mut written_ms) = (Vec::new(), 0);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            let now = self.clock.now();
+            let members = self.roster().remember(now);
+            let lasting: Vec<Remembered> = members.iter().map(lasting).collect();
+            if lasting == written && (members.is_empty() || now.mono_ms < written_ms + SAVE_ALL_MS) {
+                continue;
+            }
+            let state = Arc::clone(&self.state);
+            let saving = tokio::task::spawn_blocking(move || state.save_members(&members)).await;
+            match saving {
+                Ok(Ok(())) => (written, written_ms) = (lasting, now.mono_ms),
+                Ok(Err(error)) => tracing::error!(%error, "the pool's members cannot be written down"),
+                Err(panic) => tracing::error!(%panic, "writing the pool's members down failed"),
+            }
+        }
+    }
+}
+
+/// A member without what changes from one report to the next.
+fn lasting(member: &Remembered) -> Remembered {
+    Remembered {
+        committed: 0,
+        viewers: 0,
+        age_ms: 0,
+        ..member.clone()
+    }
+}
+
+/// Random bits. Without any, the choice is always the same one.
+fn chance() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+impl Elsewhere for Pool {
+    fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint> {
+        let now = self.clock.now();
+        self.roster().place(scheme, bits, now, &mut chance)
+    }
+}
+
+impl ParentDesk for Pool {
+    fn linked(&self, child: &Instance, hello: &Hello, remote: SocketAddr) {
+        if hello.role == LinkRole::Media {
+            return;
+        }
+        let public = hello.public.iter().filter_map(|text| match text.parse::<Endpoint>() {
+            Ok(endpoint) => Some(endpoint),
+            Err(error) => {
+                tracing::warn!(edge = %child, %error, "an edge names a public endpoint that is none");
+                None
+            }
+        });
+        let arrival = Arrival {
+            version: hello.version.clone(),
+            public: public.collect(),
+            remote: remote.ip(),
+            capacity: hello.capacity,
+            parent: None,
+        };
+        let now = self.clock.now();
+        if let Err(error) = self.roster().linked(child.clone(), arrival, now) {
+            tracing::warn!(edge = %child, %error, "an edge is linked, but gets no viewers");
+        }
+    }
+
+    fn unlinked(&self, child: &Instance, role: LinkRole) {
+        if role != LinkRole::Media {
+            let now = self.clock.now();
+            self.roster().unlinked(child, now);
+        }
+    }
+
+    fn news(&self, child: &Instance) -> Option<News> {
+        let now = self.clock.now();
+        let mut roster = self.roster();
+        let mut view = roster.view(MAX_OFFERS, now, &mut chance);
+        view.offers.retain(|offer| offer.instance != *child);
+        Some(News {
+            view,
+            drain: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
+        })
+    }
+
+    fn floors(&self, _: &Instance, floors: &[Floor]) {
+        for Floor { stream, epoch, time } in floors {
+            self.floors.raise(stream, *epoch, *time);
+        }
+    }
+
+    fn report(&self, child: &Instance, report: Report) {
+        let now = self.clock.now();
+        self.roster().reported(child, &report, now);
+    }
+
+    fn is_member(&self, instance: &Instance) -> bool {
+        let linked = |parent: &Parent| parent.list().iter().any(|link| link.child == *instance);
+        self.parent.get().is_some_and(linked)
+    }
+}

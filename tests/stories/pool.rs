@@ -1,0 +1,210 @@
+//! The pool at work: edges are listed, take the viewers, drain, are revoked, and are remembered over the origin's death.
+
+use anyhow::{Context as _, Result, ensure};
+use relay_tests::cluster::{Node, Origin, Ports};
+use relay_tests::encoder::Encoder;
+use relay_tests::footage::Synthetic;
+use relay_tests::http::{Answer, ask};
+use relay_tests::ledger::Ledger;
+use relay_tests::rtmp::where_play_leads;
+use relay_tests::story::{Turn, story};
+use relay_tests::viewer::{Flavour, Viewer};
+use relay_tests::wait::until;
+use serde_json::Value;
+
+const STREAM: &str = "live/cam";
+
+/// The edges as the admin API lists them, once each is in that state.
+async fn edges_are(origin: &Origin, states: &[&str]) -> Result<Vec<Value>> {
+    let what = format!("the edges to be {states:?}");
+    until(what, async || {
+        let listed = origin.admin("/api/v1/edges").await.ok()?;
+        let edges = listed.as_array()?.clone();
+        let mut found: Vec<&str> = edges.iter().filter_map(|edge| edge["state"].as_str()).collect();
+        found.sort_unstable();
+        (found == states).then_some(edges)
+    })
+    .await
+}
+
+/// What the origin answers to one who wants the stream. It is asked with HEAD, so that an answer ends.
+async fn asks(origin: &Origin, query: &str) -> Result<Answer> {
+    ask("HEAD", &format!("{}{query}", origin.flv(STREAM)), "").await
+}
+
+/// The id of the edge whose HTTP port that is.
+fn id_of(edges: &[Value], edge: &Node) -> Result<String> {
+    let port = format!(":{}", edge.ports().http);
+    let found = edges.iter().find(|row| row["endpoints"].to_string().contains(&port));
+    let id = found.and_then(|row| row["id"].as_str());
+    Ok(id.with_context(|| format!("no edge at {port} in {edges:?}"))?.to_owned())
+}
+
+/// R79, R80, R84: with an edge there, the origin's uplink carries no viewer; without, it carries them itself.
+#[test]
+fn edges_take_the_viewers() {
+    story("pool", Turn::Beside, async |stage| {
+        let mut origin = Origin::of_pool(stage, Ports::free(), "")?;
+        origin.start().await?;
+        let ledger = Ledger::default();
+        let url = origin.publish_url(STREAM).await?;
+        let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
+        origin.shows(STREAM).await?;
+        let alone = asks(&origin, "").await?;
+        ensure!(alone.head.status == 200, "nobody else is there: {:?}", alone.head);
+        let listed = origin.verb_says(&["edges"]).await?;
+        ensure!(listed.contains("there is no edge"), "{listed}");
+
+        let mut one = origin.edge("one").await?;
+        one.start().await?;
+        let mut two = origin.edge("two").await?;
+        two.start().await?;
+        one.shows(STREAM).await?;
+        two.shows(STREAM).await?;
+        let edges = edges_are(&origin, &["serving", "serving"]).await?;
+        let listed = origin.verb_says(&["edges"]).await?;
+        ensure!(listed.matches("serving").count() == 2, "{listed}");
+
+        // Sent to an edge, with the mark of one hop, and allowed to follow from a page anywhere.
+        let sent = asks(&origin, "?token=a%26b").await?;
+        let location = sent.head.header("location").unwrap_or_default().to_owned();
+        ensure!(sent.head.status == 302, "{:?}", sent.head);
+        ensure!(
+            [&one, &two].iter().any(|edge| location == format!("{}?token=a%26b&hop=1", edge.flv(STREAM))),
+            "sent to {location}"
+        );
+        ensure!(sent.head.header("access-control-allow-origin") == Some("*"), "{:?}", sent.head);
+        let mut viewer = Viewer::watch(Flavour::Http11, &location, Some(&ledger));
+        viewer.gets(50).await?;
+        viewer.is_content()?;
+        // Whoever has been sent on twice is served, and nobody is sent around for ever.
+        let last = asks(&origin, "?hop=2").await?;
+        ensure!(last.head.status == 200, "{:?}", last.head);
+
+        // The same over RTMP, as far as players know how to follow (R82).
+        let elsewhere = where_play_leads(&origin.rtmp(STREAM)).await?;
+        let elsewhere = elsewhere.context("the origin plays it itself")?;
+        ensure!(
+            [&one, &two].iter().any(|edge| elsewhere == format!("{}?hop=1", edge.rtmp(STREAM))),
+            "sent to {elsewhere}"
+        );
+        let mut player = Viewer::watch(Flavour::Rtmp, &elsewhere, Some(&ledger));
+        player.gets(50).await?;
+        player.is_content()?;
+
+        // One that drains gets nobody new; those who are there stay.
+        let (first, second) = (id_of(&edges, &one)?, id_of(&edges, &two)?);
+        let said = origin.verb_says(&["edge", "drain", &first[..8]]).await?;
+        ensure!(said.contains(&first), "{said}");
+        edges_are(&origin, &["draining", "serving"]).await?;
+        for _ in 0..20 {
+            let sent = asks(&origin, "").await?;
+            let location = sent.head.header("location").unwrap_or_default().to_owned();
+            ensure!(location.starts_with(&two.flv(STREAM)), "sent to {location}");
+        }
+        // One who comes to it all the same is sent on to the other: it knows it from the origin.
+        until("the draining edge to send viewers on", async || {
+            let sent = ask("HEAD", &one.flv(STREAM), "").await.ok()?;
+            let location = sent.head.header("location").unwrap_or_default();
+            (sent.head.status == 302 && location.starts_with(&two.flv(STREAM))).then_some(())
+        })
+        .await?;
+        origin.verb_says(&["edge", "drain", &first, "--undo"]).await?;
+        edges_are(&origin, &["serving", "serving"]).await?;
+        viewer.gets(50).await?;
+        viewer.is_content()?;
+
+        // A revoked edge is gone: from the list, and from its link, which closes for good.
+        origin.verb_says(&["edge", "revoke", &second]).await?;
+        edges_are(&origin, &["serving"]).await?;
+        let status = two.process()?.ended().await?;
+        ensure!(!status.success(), "{status}");
+        let why = two.log()?.text();
+        ensure!(why.contains("revoked"), "{why}");
+        Ok(())
+    });
+}
+
+/// The origin's restart is a non-event: those who come in its first second go where they would have gone before.
+#[test]
+fn members_outlive_the_origin() {
+    story("pool_remembered", Turn::Beside, async |stage| {
+        let mut origin = Origin::of_pool(stage, Ports::free(), "")?;
+        origin.start().await?;
+        let ledger = Ledger::default();
+        let url = origin.publish_url(STREAM).await?;
+        let encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
+        let mut edge = origin.edge("edge").await?;
+        edge.start().await?;
+        edge.shows(STREAM).await?;
+        let before = edges_are(&origin, &["serving"]).await?;
+        until("the members to be written down", async || {
+            let kept = std::fs::read_to_string(origin.state_dir().join("members.json")).ok()?;
+            kept.contains(before[0]["id"].as_str()?).then_some(())
+        })
+        .await?;
+        // It cannot dial back by itself for a while: what the origin knows of it is what was written down.
+        edge.kill();
+        drop(encoder);
+        origin.kill();
+        origin.start().await?;
+        let after = edges_are(&origin, &["presumed"]).await?;
+        ensure!(after[0]["id"] == before[0]["id"], "{after:?}");
+        let url = origin.publish_url(STREAM).await?;
+        let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
+        until("viewers to be sent to the presumed edge", async || {
+            let sent = asks(&origin, "").await.ok()?;
+            let location = sent.head.header("location")?;
+            location.starts_with(&edge.flv(STREAM)).then_some(())
+        })
+        .await?;
+        // It never comes back, and is presumed no longer; then the origin serves them itself.
+        edges_are(&origin, &["lost"]).await?;
+        origin.shows(STREAM).await?;
+        Ok(())
+    });
+}
+
+/// R79: an uplink is full before it is full. Who is too many is told so at once, and when to come again.
+#[test]
+fn an_origin_without_edges_keeps_its_uplink() {
+    story("uplink", Turn::Beside, async |stage| {
+        let mut origin = Origin::of_pool(stage, Ports::free(), "uplink = \"2Mbit\"\n")?;
+        origin.start().await?;
+        let ledger = Ledger::default();
+        let url = origin.publish_url(STREAM).await?;
+        let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
+        origin.shows(STREAM).await?;
+        let rate = until("the stream's rate to be known", async || {
+            let listed = origin.metrics().await.ok()?.sum("relay_stream_bytes_total")?;
+            (listed > 100_000.0).then_some(listed)
+        });
+        rate.await?;
+        let mut viewers = Vec::new();
+        let refused = loop {
+            let url = origin.flv(STREAM);
+            let answer = ask("HEAD", &url, "").await?;
+            if answer.head.status != 200 {
+                break answer;
+            }
+            let mut viewer = Viewer::watch(Flavour::Http11, &url, Some(&ledger));
+            viewer.gets(1).await?;
+            viewers.push(viewer);
+            ensure!(viewers.len() < 50, "nobody is refused");
+        };
+        ensure!(refused.head.status == 503, "{:?}", refused.head);
+        ensure!(refused.head.header("retry-after") == Some("5"), "{:?}", refused.head);
+        ensure!(!viewers.is_empty(), "not one was served");
+        let played = where_play_leads(&origin.rtmp(STREAM)).await;
+        let why = played.err().map(|error| error.to_string()).unwrap_or_default();
+        ensure!(why.contains("uplink is full"), "{why:?}");
+        for viewer in &mut viewers {
+            viewer.gets(50).await?;
+            viewer.is_content()?;
+        }
+        let metrics = origin.metrics().await?;
+        let refusals = metrics.sum_where("relay_admissions_total", "reason=\"uplink\"");
+        ensure!(refusals.is_some_and(|count| count >= 2.0), "{refusals:?}");
+        Ok(())
+    });
+}
