@@ -158,7 +158,9 @@ impl Origin {
 /// When the program is not built.
 pub fn edge_with_token(stage: &Stage, name: &str, ports: Ports, token: &str) -> Result<Node> {
     let mut node = Node::new(stage, name, "relay-edge", ports)?;
-    node.set_environment([("RELAY_JOIN".to_owned(), token.to_owned())]);
+    // Most stories stop an edge and go on: those about draining say so.
+    let environment = [("RELAY_JOIN", token), ("RELAY_DRAIN", "0s")];
+    node.set_environment(environment.map(|(name, value)| (name.to_owned(), value.to_owned())));
     Ok(node)
 }
 

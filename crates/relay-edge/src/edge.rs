@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
@@ -25,6 +26,12 @@ use crate::others::Others;
 use crate::pool::{Pool, Presence};
 use crate::reach::public;
 
+/// How long after a drain's window those who wait for their group's end are waited for.
+const LAST_GROUP: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether all have gone.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// An edge with all its ports open, not a member yet.
 pub struct Edge {
     node: Node,
@@ -35,6 +42,9 @@ pub struct Edge {
     operator: Arc<AdminDesk>,
     metrics: MetricsServer,
     readiness: Readiness,
+    us: Presence,
+    /// Over how long viewers are let go before the end.
+    drain: Duration,
 }
 
 impl Edge {
@@ -91,9 +101,10 @@ impl Edge {
             doorman: Arc::clone(&node.doorman),
             capacity: node.capacity(),
             others: Others::default(),
+            draining: Arc::default(),
         };
         node.doorman.know_elsewhere(Arc::new(us.others.clone()));
-        let pool = Pool::new(port.endpoint, quic, config, registry, us);
+        let pool = Pool::new(port.endpoint, quic, config, registry, us.clone());
         Ok(Self {
             node,
             member,
@@ -103,6 +114,8 @@ impl Edge {
             operator,
             metrics,
             readiness,
+            us,
+            drain: config.limits.drain.get(),
         })
     }
 
@@ -120,6 +133,8 @@ impl Edge {
             operator,
             metrics,
             readiness,
+            us,
+            drain,
         } = self;
         let ending = node.stop.clone();
         node.tasks.spawn(metrics.run(ending.clone()));
@@ -137,14 +152,38 @@ impl Edge {
             pool.start(&joined, &node, &readiness)?;
             Err(EdgeError::Join(member.keep(joined).await))
         };
+        let end = async {
+            stop.cancelled().await;
+            systemd::stopping();
+            readiness.lack("pool", "this edge is draining");
+            drained(&us, drain).await;
+        };
         let result = tokio::select! {
-            () = stop.cancelled() => Ok(()),
+            () = end => Ok(()),
             result = life => result,
         };
         systemd::stopping();
         readiness.lack("pool", "this edge is shutting down");
         node.shut_down().await;
         result
+    }
+}
+
+/// Lets the viewers go, and waits until they have gone, or for the window and a little more: one who takes nothing has no end
+/// to be told of.
+async fn drained(us: &Presence, window: Duration) {
+    if window.is_zero() || us.fanout.viewers() == 0 {
+        return;
+    }
+    tracing::info!(viewers = us.fanout.viewers(), ?window, "draining");
+    us.drain(window);
+    let gone = async {
+        while us.fanout.viewers() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    if tokio::time::timeout(window + LAST_GROUP, gone).await.is_err() {
+        tracing::info!(viewers = us.fanout.viewers(), "the rest are ended now");
     }
 }
 

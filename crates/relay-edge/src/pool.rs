@@ -1,12 +1,13 @@
 //! An edge's links once it is a member: up to its parent and the origin, down to its own children.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prometheus::Registry;
 use quinn::Endpoint;
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{LinkRole, Report, View};
+use relay_core::cascade::message::{LinkRole, Policy, Report, View};
 use relay_core::config::{Config, HostPort};
 use relay_core::fanout::Fanout;
 use relay_core::link::child::{Child, ChildConfig, ChildDesk, Dialled, Dialler, LinkStatus};
@@ -61,6 +62,17 @@ pub struct Presence {
     pub capacity: Capacity,
     /// The other nodes.
     pub others: Others,
+    /// Whether it takes nobody new.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Presence {
+    /// From now on it takes nobody new, and lets those who are there go, spread over `window`.
+    pub fn drain(&self, window: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.doorman.set_draining(true);
+        self.fanout.drain(Some(window));
+    }
 }
 
 impl ChildDesk for Presence {
@@ -75,6 +87,7 @@ impl ChildDesk for Presence {
             capacity: self.capacity.bits(),
             committed: Some(self.doorman.committed()),
             full: self.doorman.is_full(),
+            draining: self.draining.load(Ordering::Relaxed),
             metrics: Some(self.metrics.clone()),
             ..Report::default()
         }
@@ -84,9 +97,19 @@ impl ChildDesk for Presence {
         self.others.learn(view);
     }
 
-    fn drain(&self, seconds: u32) {
-        tracing::info!(seconds, "the origin wants this edge to take nobody new");
-        self.doorman.set_draining(true);
+    fn policy(&self, policy: Policy) {
+        match policy.drain_seconds {
+            Some(seconds) => {
+                tracing::info!(seconds, "the origin wants this edge to drain");
+                self.drain(Duration::from_secs(seconds.into()));
+            }
+            None => {
+                tracing::info!("the origin wants this edge to take viewers");
+                self.draining.store(false, Ordering::Relaxed);
+                self.doorman.set_draining(false);
+                self.fanout.drain(None);
+            }
+        }
     }
 }
 

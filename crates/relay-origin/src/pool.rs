@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Report};
+use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, Report};
 use relay_core::clock::Clock;
 use relay_core::link::parent::{News, Parent, ParentDesk};
 use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme};
@@ -24,8 +24,8 @@ const SAVE: Duration = Duration::from_secs(1);
 /// go.
 const SAVE_ALL_MS: u64 = 10_000;
 
-/// How long an edge that is told to drain has to be gone.
-const DRAIN_SECONDS: u32 = 600;
+/// Over how long an edge that is told to drain spreads its viewers' ends: of groups of 2 s, a twentieth leaves with each.
+const DRAIN_SECONDS: u32 = 60;
 
 /// The pool. Its brain is behind one lock, which is held for microseconds.
 pub struct Pool {
@@ -166,10 +166,11 @@ impl ParentDesk for Pool {
         let mut roster = self.roster();
         let mut view = roster.view(MAX_OFFERS, now, &mut chance);
         view.offers.retain(|offer| offer.instance != *child);
-        Some(News {
-            view,
-            drain: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
-        })
+        let policy = Policy {
+            drain_seconds: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
+            ..Policy::default()
+        };
+        Some(News { view, policy })
     }
 
     fn floors(&self, _: &Instance, floors: &[Floor]) {

@@ -225,12 +225,14 @@ pub struct Report {
     pub metrics: Option<String>,
 }
 
-/// What the pool wants of a child. Nothing yet; a later version says more.
+/// What the pool wants of a child; said whole each time that it changes. At first it is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
     /// Viewers that it may take at most.
     pub max_viewers: Option<u32>,
+    /// It takes nobody new, and lets those who are there go within so many seconds. Without it takes viewers (again).
+    pub drain_seconds: Option<u32>,
 }
 
 /// Why a message is refused though it is JSON: a field has more than it may.

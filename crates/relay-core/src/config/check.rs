@@ -99,6 +99,7 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         size(8 << 10)..=size(16 << 20),
     )?;
     within("viewers.unsent", viewers.unsent, size(2 << 10)..=size(16 << 20))?;
+    within("edge.drain", config.edge.drain, s(0)..=hours(1))?;
     if let Some(capacity) = config.edge.capacity {
         let rate = Bitrate::from_bits;
         within(

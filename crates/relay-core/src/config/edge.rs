@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bitrate, HostPort};
+use super::{Bitrate, HostPort, Seconds};
 use crate::pool::Endpoint;
 
 /// `[edge]`: a machine that viewers come to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Edge {
     /// The file that holds the join token. Default: the systemd credential `relay-join` if there is one. `RELAY_JOIN` (the
@@ -27,4 +27,19 @@ pub struct Edge {
     /// and the kernel's TCP memory, and overruled by this where it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Bitrate>,
+    /// Over how long viewers are let go when this edge is asked to end, each at a keyframe, while new ones are sent elsewhere.
+    /// Default `60s`; `0s` ends them at once. `RELAY_DRAIN` overrides it.
+    pub drain: Seconds,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            join_file: None,
+            parent: None,
+            public: Vec::new(),
+            capacity: None,
+            drain: Seconds::new(60),
+        }
+    }
 }

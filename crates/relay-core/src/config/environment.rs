@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, HostPort, Listen, LogLevel, Program, Secret};
+use super::{Config, ConfigError, HostPort, Listen, LogLevel, Program, Seconds, Secret};
 use crate::limits::TOKEN_FILE_BYTES;
 use crate::token::TOKEN_PREFIX;
 
@@ -15,6 +15,8 @@ pub const JOIN: &str = "RELAY_JOIN";
 pub const JOIN_FILE: &str = "RELAY_JOIN_FILE";
 /// `[edge] parent`.
 pub const PARENT: &str = "RELAY_PARENT";
+/// `[edge] drain`.
+pub const DRAIN: &str = "RELAY_DRAIN";
 /// `[metrics] listen`.
 pub const METRICS_LISTEN: &str = "RELAY_METRICS_LISTEN";
 /// `[metrics] token`.
@@ -93,6 +95,9 @@ impl Config {
         }
         if let Some(parent) = environment.setting::<HostPort>(PARENT)? {
             self.edge.parent = Some(parent);
+        }
+        if let Some(drain) = environment.setting::<Seconds>(DRAIN)? {
+            self.edge.drain = drain;
         }
         if let Some(level) = environment.setting::<LogLevel>(LOG)? {
             self.log.level = level;

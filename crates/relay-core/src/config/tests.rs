@@ -62,7 +62,9 @@ fn full() -> Config {
         edge: Edge {
             join_file: Some("f".into()),
             parent: Some("p:1".parse().unwrap()),
+            public: vec!["http://a".parse().unwrap()],
             capacity: Some(Bitrate::from_bits(1)),
+            ..Edge::default()
         },
         ..Config::default()
     }

@@ -24,6 +24,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -129,6 +130,9 @@ enum Command {
     },
     List {
         reply: oneshot::Sender<Vec<ViewerInfo>>,
+    },
+    Drain {
+        window: Option<Duration>,
     },
     Stop,
 }
@@ -292,6 +296,15 @@ impl Fanout {
         }
         all.sort_by_key(|viewer| viewer.id);
         all
+    }
+
+    /// Lets all viewers go, each before a start point, spread over the window, and whoever comes meanwhile; without a window
+    /// those who are still there stay. It returns at once; [`viewers`](Self::viewers) tells who is left.
+    pub fn drain(&self, window: Option<Duration>) {
+        for mailbox in &self.mailboxes {
+            // A wake fails only when the shard is gone, and its viewers with it.
+            let _ = mailbox.post(Command::Drain { window });
+        }
     }
 
     /// Ends all viewers and waits for the threads; those that can be told are told so.

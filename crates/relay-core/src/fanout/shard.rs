@@ -4,6 +4,7 @@
 //! left until the next slot, see to those with something to say or with room again, and take joiners in. So a storm of
 //! joiners, who fill their sockets again and again until they have caught up, never delays those who watch.
 
+mod drain;
 mod input;
 mod turnover;
 
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use prometheus::{Gauge, IntCounter};
 use slab::Slab;
+
+use drain::Drain;
 
 use super::feed::Feed;
 use super::metrics::FanoutMetrics;
@@ -66,6 +69,8 @@ pub(super) struct Shard {
     pace: Pace,
     /// Viewers by slot, all feeds together.
     population: [usize; SLOTS],
+    /// How viewers are let go, once that has begun.
+    drain: Option<Drain>,
     stopping: bool,
 }
 
@@ -128,6 +133,7 @@ impl Shard {
             no_progress_ms: u32::try_from(config.no_progress_ms).unwrap_or(u32::MAX),
             pace: Pace::new(period(config.period_min_ms), period(config.period_max_ms)),
             population: [0; SLOTS],
+            drain: None,
             stopping: false,
         })
     }
@@ -225,7 +231,9 @@ impl Shard {
     }
 
     fn end_period(&mut self, elapsed: Duration) {
-        self.drop_closed(self.clock.now());
+        let now = self.clock.now();
+        self.drop_closed(now);
+        self.let_go(now);
         self.pace.end_period(elapsed);
         self.tell();
     }
@@ -396,6 +404,7 @@ impl Shard {
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.send(self.list());
             }
+            Command::Drain { window } => self.set_drain(window),
             Command::Stop => self.stopping = true,
         }
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::allowance::Allowance;
 use super::side::Side;
 use super::sys;
-use super::viewer::{BLOCKED, ENDING, Goodbye, Hot, PAUSED, RESTART, SIDE};
+use super::viewer::{BLOCKED, ENDING, Goodbye, Hot, LEAVING, PAUSED, RESTART, SIDE};
 use crate::flavour::Flavour;
 use crate::stream::{Piece, View};
 
@@ -145,8 +145,12 @@ impl<S: Sink> Step<'_, S> {
             self.finish_record(hot)?;
             self.send_side(hot, side)?;
             if hot.flags & ENDING != 0 {
-                return Err(Outcome::Leaves(Goodbye::Ended));
+                return Err(Outcome::Leaves(match hot.flags & LEAVING {
+                    0 => Goodbye::Ended,
+                    _ => Goodbye::Drained,
+                }));
             }
+            self.leave_at_start(hot)?;
             if hot.flags & PAUSED != 0 && self.view.ended() {
                 return Err(Outcome::AtEnd);
             }
@@ -163,6 +167,23 @@ impl<S: Sink> Step<'_, S> {
             Err(Outcome::AtEnd)
         } else {
             Ok(())
+        }
+    }
+
+    /// One whose turn it is to leave gets all before the newest start point that it has not passed, and no more: a whole group,
+    /// so that the next node goes on where this one ends. `Ok` if it stays.
+    fn leave_at_start(&mut self, hot: &mut Hot) -> Result<(), Outcome> {
+        if hot.flags & LEAVING == 0 {
+            return Ok(());
+        }
+        let start = self.view.newest_start().map(|start| start.offset);
+        match start.filter(|offset| *offset >= hot.cursor) {
+            _ if hot.flags & PAUSED != 0 => Err(Outcome::AtEnd),
+            None => Ok(()),
+            Some(offset) => {
+                self.send_up_to(hot, offset)?;
+                Err(Outcome::AtEnd)
+            }
         }
     }
 

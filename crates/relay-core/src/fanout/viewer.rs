@@ -21,6 +21,9 @@ pub(super) const ENDING: u8 = 8;
 /// At the next record boundary the viewer skips to the newest start point, late or not (after a pause).
 pub(super) const RESTART: u8 = 16;
 
+/// The node drains, and it is this viewer's turn: it is done before the next start point.
+pub(super) const LEAVING: u8 = 32;
+
 /// What each burst touches. Ten thousand of them are 320 KB: they stay in a core's second-level cache.
 #[derive(Debug)]
 pub(super) struct Hot {
@@ -123,13 +126,15 @@ pub enum Goodbye {
     Kicked,
     /// The node is being shut down.
     Shutdown,
+    /// The node drains: the viewer had a whole group, and finds the next one elsewhere.
+    Drained,
     /// Memory for its flavour ran out.
     Memory,
 }
 
 impl Goodbye {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ended,
         Self::Left,
         Self::NoProgress,
@@ -137,6 +142,7 @@ impl Goodbye {
         Self::BadInput,
         Self::Kicked,
         Self::Shutdown,
+        Self::Drained,
         Self::Memory,
     ];
 
@@ -150,6 +156,7 @@ impl Goodbye {
             Self::BadInput => "bad_input",
             Self::Kicked => "kicked",
             Self::Shutdown => "shutdown",
+            Self::Drained => "drained",
             Self::Memory => "memory",
         }
     }

@@ -18,7 +18,7 @@ use super::intake::Intake;
 pub use super::intake::IntakeCounts;
 use super::lane::Heard;
 use super::receiving::{LinkEnd, Receiving};
-use crate::cascade::message::{LinkRole, Report, View};
+use crate::cascade::message::{LinkRole, Policy, Report, View};
 use crate::cascade::{Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::Hub;
@@ -114,8 +114,8 @@ pub trait ChildDesk: Send + Sync + 'static {
     /// Other nodes that serve viewers, as the origin has them now.
     fn pool(&self, view: View);
 
-    /// The origin wants this node to take nobody new and to be gone in so many seconds.
-    fn drain(&self, seconds: u32);
+    /// What the origin wants of this node.
+    fn policy(&self, policy: Policy);
 }
 
 pub(super) struct Inner {

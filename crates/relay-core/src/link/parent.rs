@@ -16,7 +16,7 @@ use super::control::{ControlEnd, Inbox, Outbox, close, close_after};
 pub use super::sending::SentCounts;
 use super::sending::{Sending, Sent};
 use crate::admission::LinkLoad;
-use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Report, StreamDown, View, Welcome};
+use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Policy, Report, StreamDown, View, Welcome};
 use crate::cascade::{Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::{Hub, Position, Stream, StreamKey};
@@ -39,8 +39,8 @@ const UNCLAIMED: Duration = Duration::from_secs(20);
 pub struct News {
     /// Other nodes that serve viewers.
     pub view: View,
-    /// The child should be gone in so many seconds.
-    pub drain: Option<u32>,
+    /// What the pool wants of the child.
+    pub policy: Policy,
 }
 
 /// What a parent does with what children say: passes it to the pool's brain, or to nobody.
@@ -428,8 +428,8 @@ impl Session<'_> {
         if news.view != told.view {
             self.outbox.say(Message::Pool(news.view.clone())).await;
         }
-        if let Some(seconds) = news.drain.filter(|_| news.drain != told.drain) {
-            self.outbox.say(Message::Drain { seconds }).await;
+        if news.policy != told.policy {
+            self.outbox.say(Message::Policy(news.policy.clone())).await;
         }
         *told = news;
     }

@@ -181,7 +181,7 @@ impl Receiving {
                     tokio::spawn(async move { end_stream(&child, down).await });
                 }
                 Message::Pool(view) => inner.desk.pool(view),
-                Message::Drain { seconds } => inner.desk.drain(seconds),
+                Message::Policy(policy) => inner.desk.policy(policy),
                 Message::Known { instance, member } => inner.asks.answer(&instance, member),
                 Message::Bye { reason } => {
                     return LinkEnd::Said(format!("the parent says goodbye: {reason}"));

@@ -18,7 +18,7 @@ use super::parent::{NoDesk, Parent, ParentConfig};
 use super::quic::{self, QuicConfig};
 use super::testing::{Desk, Node, dialler, now};
 use crate::cascade::control::{ControlDecoder, encode};
-use crate::cascade::message::{Hello, LinkRole, PROTOCOL, Report, View};
+use crate::cascade::message::{Hello, LinkRole, PROTOCOL, Policy, Report, View};
 use crate::cascade::{GroupCode, Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::flv::{Tag, TagKind};
@@ -155,7 +155,7 @@ impl ChildDesk for Silent {
 
     fn pool(&self, _: View) {}
 
-    fn drain(&self, _: u32) {}
+    fn policy(&self, _: Policy) {}
 }
 
 /// A child with credentials of its own, whose parent can be changed.

@@ -311,3 +311,31 @@ fn whole_chunks(mut bytes: &[u8]) {
         bytes = &bytes[end + 2..];
     }
 }
+
+/// A viewer that is to leave gets the group that it is in, whole, and not a byte of the next one.
+#[test]
+fn one_who_leaves_ends_before_a_keyframe() {
+    let mut scene = Scene::new();
+    scene.group("a", b"\x17\x00c");
+    assert_eq!(scene.step_at(1_000_000), Outcome::Stays);
+    scene.hot.flags |= LEAVING;
+    assert_eq!(scene.step_at(1_000_050), Outcome::Stays, "in mid-group");
+    scene.group("b", b"\x17\x00c");
+    scene.group("c", b"\x17\x00c");
+    assert_eq!(scene.step_at(1_000_100), Outcome::AtEnd);
+    let text = scene.text();
+    assert!(text.contains("frame-b") && !text.contains("key-c"), "{text}");
+    scene.hot.flags |= ENDING;
+    assert_eq!(scene.step_at(1_000_150), Outcome::Leaves(Goodbye::Drained));
+    assert!(!scene.text().contains("key-c"));
+    whole_chunks(&scene.wire.taken);
+}
+
+#[test]
+fn one_who_pauses_leaves_at_once() {
+    let mut scene = Scene::new();
+    scene.group("a", b"\x17\x00c");
+    scene.step_at(1_000_000);
+    scene.hot.flags |= PAUSED | LEAVING;
+    assert_eq!(scene.step_at(1_000_050), Outcome::AtEnd);
+}
