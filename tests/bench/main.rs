@@ -4,7 +4,8 @@
 //! - [`part`], [`parts`]: what is measured; [`rounds`]: how often, and beside what; [`lab`]: where.
 //! - [`server`], [`peer`], [`watch`]: who serves and who watches; [`ground`]: the network that they do it in.
 //! - [`sample`], [`results`], [`noise`], [`machine`]: what is kept of it.
-//! - [`judge`], [`tables`], [`plot`], [`document`]: what becomes of it, without measuring anything again.
+//! - [`judge`], [`tables`], [`plot`], [`document`]: what becomes of it, without measuring anything again. Bars and tables of
+//!   parts that are alike share a file: `contenders`, `trouble`, `capacity`; what `budget` counts has only a table.
 
 mod document;
 mod figures;

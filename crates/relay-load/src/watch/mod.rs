@@ -1,7 +1,8 @@
 //! `relay-load watch`: an audience of thousands in one thread, and a report of how well it was served.
 //!
 //! - `plan`: the command line, made into who comes when, whereto, and how it behaves.
-//! - `audience`: the thread that connects, reads and counts; `sys`: its system calls.
+//! - `audience`: the thread that connects, reads and counts: `desk` for who comes and goes, `ear` for what is read, `due` for
+//!   what is done by its `clock`; `sys`: its system calls.
 //! - `viewer`: one viewer: `answer` and `body` for HTTP, `walker` for FLV, `play` for RTMP.
 //! - `media`: what a viewer got, by `track` frame by frame, against the `supply` of the source.
 //! - `tally`, `seconds`: what all of them got; `verdict`: whether that is as it should be; `words`: in words.
