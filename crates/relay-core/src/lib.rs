@@ -1,7 +1,7 @@
 //! The engine that the origin and the edges share.
 //!
 //! It takes tags in, keeps them in a log that readers share, and gives them out: to viewers by the fan-out, to
-//! children by the cascade. It knows nothing of pools, policies or programs.
+//! children by the cascade; and it knows which of a pool's edges is next. It knows nothing of programs.
 //!
 //! From the ground up:
 //! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
@@ -12,6 +12,7 @@
 //! - [`fanout`]: the threads that move viewers' cursors.
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
+//! - [`pool`]: which edges there are, what each has left, and where the next viewer goes, sans-IO.
 //! - [`serve`]: where viewers and publishers come in.
 //! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
@@ -37,6 +38,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 mod node_metrics;
+pub mod pool;
 pub mod readiness;
 pub mod rtmp;
 pub mod serve;
