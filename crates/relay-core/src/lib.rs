@@ -1,7 +1,7 @@
 //! The engine that the origin and the edges share.
 //!
 //! It takes tags in, keeps them in a log that readers share, and gives them out: to viewers by the fan-out, to
-//! children by the cascade. It knows nothing of pools, policies or programs.
+//! children by the cascade; and it knows which of a pool's edges is next. It knows nothing of programs.
 //!
 //! From the ground up:
 //! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
@@ -13,6 +13,7 @@
 //! - [`admission`]: who is let in, who is sent elsewhere, who is refused; [`hop`]: the mark of one who was sent on.
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
+//! - [`pool`]: which edges there are, what each has left, and where the next viewer goes, sans-IO.
 //! - [`serve`]: where viewers and publishers come in.
 //! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
@@ -40,6 +41,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 mod node_metrics;
+pub mod pool;
 pub mod readiness;
 pub mod rtmp;
 pub mod serve;

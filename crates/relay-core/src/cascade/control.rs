@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::message::{Message, TooMuch};
 
-/// The longest message. The longest honest one, a Held full of the longest keys, has 45 KB.
+/// The longest message. The longest honest ones, a Held full of the longest keys and a pool's view full of the longest
+/// names, have 45 and 55 KB.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 const LENGTH_BYTES: usize = 4;
@@ -103,6 +104,7 @@ fn decode(json: &[u8]) -> Result<Message, ControlError> {
         "stream_down" => Message::StreamDown(from_json(json)?),
         "report" => Message::Report(from_json(json)?),
         "policy" => Message::Policy(from_json(json)?),
+        "pool" => Message::Pool(from_json(json)?),
         "hops" | "stream_up" | "floors" | "ping" | "pong" | "drain" | "ask" | "known" | "bye" => {
             from_json::<Short>(json)?.into()
         }

@@ -27,6 +27,13 @@ pub const MAX_TEXT_BYTES: usize = 512;
 /// Public endpoints in a Hello: HTTP and RTMP in both families, and as many again.
 pub const MAX_ENDPOINTS: usize = 8;
 
+/// Edges in a [`View`]: enough that a node that sends viewers on does not send them all to the same few, and little
+/// enough that the fullest view fits into a message.
+pub const MAX_OFFERS: usize = 24;
+
+/// The longest text of an endpoint in a [`View`]: the longest name that DNS carries, with scheme and port.
+pub const MAX_OFFER_TEXT_BYTES: usize = 270;
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -68,6 +75,8 @@ pub enum Message {
     },
     /// Parent → child: what the pool wants of it.
     Policy(Policy),
+    /// Parent → child: where else viewers can be sent.
+    Pool(View),
     /// Either end: it takes nobody new and will be gone by then.
     Drain {
         /// Seconds until it is gone.
@@ -215,6 +224,11 @@ pub struct Report {
     pub egress_bytes: u64,
     /// What it believes it can send, in bits a second.
     pub capacity: Option<u64>,
+    /// What it has promised to its viewers, in bits a second and by its own admission's reckoning. `None` from one
+    /// that does not reckon so.
+    pub committed: Option<u64>,
+    /// Set while it takes nobody new, whatever the figures say: another limit than its capacity bites.
+    pub full: bool,
     /// Set while it drains.
     pub draining: bool,
     /// Groups whose hash was not the parent's, since it started.
@@ -233,6 +247,27 @@ pub struct Policy {
     pub max_viewers: Option<u32>,
     /// It takes nobody new, and lets those who are there go within so many seconds. Without it takes viewers (again).
     pub drain_seconds: Option<u32>,
+}
+
+/// Some of the pool's edges, for a node that has to send viewers elsewhere: a weighted sample, not all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// At most [`MAX_OFFERS`], none of them twice.
+    pub offers: Vec<Offer>,
+}
+
+/// An edge that takes viewers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Who.
+    pub instance: Instance,
+    /// Where viewers reach it: at most [`MAX_ENDPOINTS`], each of at most [`MAX_OFFER_TEXT_BYTES`].
+    #[serde(default)]
+    pub public: Vec<String>,
+    /// What it has left for more viewers, in bits a second: the weight to choose it by.
+    #[serde(default)]
+    pub headroom: u64,
 }
 
 /// Why a message is refused though it is JSON: a field has more than it may.
@@ -270,6 +305,7 @@ impl Message {
                 report.metrics.as_ref().map_or(0, String::len),
                 MAX_TEXT_BYTES,
             ),
+            Self::Pool(view) => view.check(),
             Self::StreamDown(down) => within("reason", down.reason.len(), MAX_TEXT_BYTES),
             Self::Bye { reason } => within("reason", reason.len(), MAX_TEXT_BYTES),
             _ => Ok(()),
@@ -282,6 +318,16 @@ fn within(field: &'static str, length: usize, limit: usize) -> Result<(), TooMuc
         return Err(TooMuch(field));
     }
     Ok(())
+}
+
+impl View {
+    fn check(&self) -> Result<(), TooMuch> {
+        within("offers", self.offers.len(), MAX_OFFERS)?;
+        self.offers.iter().try_for_each(|offer| {
+            within("public", offer.public.len(), MAX_ENDPOINTS)?;
+            (offer.public.iter()).try_for_each(|text| within("public", text.len(), MAX_OFFER_TEXT_BYTES))
+        })
+    }
 }
 
 impl Hello {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::super::control::{ControlDecoder, ControlError, MAX_MESSAGE_BYTES, encode};
 use super::super::message::{
     Floor, Held, HeldPosition, Hello, LinkRole, MAX_ENDPOINTS, MAX_ENTRIES, MAX_HELD_PARTS, MAX_HOPS,
-    MAX_TEXT_BYTES, Policy, Report, StreamDown, TooMuch, Welcome,
+    MAX_OFFER_TEXT_BYTES, MAX_OFFERS, MAX_TEXT_BYTES, Offer, Policy, Report, StreamDown, TooMuch, View,
+    Welcome,
 };
 use super::super::{Instance, Message};
 use crate::stream::{MAX_KEY_BYTES, Position, StreamKey};
@@ -60,6 +61,18 @@ fn hello() -> Hello {
     }
 }
 
+/// A view as full as it may be.
+fn fullest_view() -> View {
+    let offer = Offer {
+        instance: "i".repeat(64).parse().unwrap(),
+        public: vec!["x".repeat(MAX_OFFER_TEXT_BYTES); MAX_ENDPOINTS],
+        headroom: u64::MAX,
+    };
+    View {
+        offers: vec![offer; MAX_OFFERS],
+    }
+}
+
 /// One of each.
 fn all() -> Vec<Message> {
     let stream: StreamKey = "live/cam".parse().unwrap();
@@ -91,11 +104,14 @@ fn all() -> Vec<Message> {
             viewers: 3,
             lag_ms: Some(5),
             draining: true,
+            committed: Some(u64::MAX),
+            full: true,
             ..Report::default()
         }),
         Message::Ping { nonce: u64::MAX },
         Message::Pong { nonce: 0 },
         Message::Policy(Policy { max_viewers: Some(4) }),
+        Message::Pool(fullest_view()),
         Message::Drain { seconds: 9 },
         Message::Ask { instance: instance() },
         Message::Known {
@@ -169,6 +185,9 @@ fn what_an_older_version_lacks_has_a_default() {
         one(&json!({"type": "policy"})),
         Message::Policy(Policy::default())
     );
+    assert_eq!(one(&json!({"type": "pool"})), Message::Pool(View::default()));
+    let bare = one(&json!({"type": "pool", "offers": [{"instance": instance_text}]}));
+    assert!(matches!(bare, Message::Pool(view) if view.offers[0].public.is_empty()));
     let down = one(&json!({"type": "stream_down", "stream": "live/cam"}));
     assert!(matches!(down, Message::StreamDown(StreamDown { end: None, .. })));
     let welcome = one(&json!({"type": "welcome", "protocol": 1, "instance": instance_text}));
@@ -183,6 +202,7 @@ fn what_a_message_must_have_is_missed() {
         json!({"type": "stream_up"}),
         json!({"type": "stream_up", "stream": "nameless"}),
         json!({"type": "ping", "nonce": -1}),
+        json!({"type": "pool", "offers": [{"headroom": 1}]}),
         json!({"no": "type"}),
         json!([1]),
     ] {
@@ -197,6 +217,8 @@ fn what_a_message_must_have_is_missed() {
 fn the_fullest_message_fits_and_one_entry_more_does_not() {
     let full = encode(&Message::Held(held(MAX_ENTRIES))).unwrap();
     assert!(full.len() <= MAX_MESSAGE_BYTES, "{}", full.len());
+    let view = encode(&Message::Pool(fullest_view())).unwrap();
+    assert!(view.len() <= MAX_MESSAGE_BYTES, "{}", view.len());
     let too_many = Message::Held(held(MAX_ENTRIES + 1));
     assert_eq!(
         encode(&too_many),
@@ -214,7 +236,13 @@ fn lists_and_texts_are_held_against_their_limits() {
         hello[field] = value;
         hello
     };
+    let offer = |public: Value| json!({"instance": id, "public": public, "headroom": 1});
+    let pool = |offers: Vec<Value>| json!({"type": "pool", "offers": offers});
+    let long_place = "x".repeat(MAX_OFFER_TEXT_BYTES + 1);
     let cases = [
+        (pool(vec![offer(json!([])); MAX_OFFERS + 1]), "offers"),
+        (pool(vec![offer(json!(vec!["x"; MAX_ENDPOINTS + 1]))]), "public"),
+        (pool(vec![offer(json!([long_place]))]), "public"),
         (hello("floors", key(MAX_ENTRIES + 1)), "floors"),
         (hello("held_parts", json!(MAX_HELD_PARTS + 1)), "held_parts"),
         (hello("public", json!(vec!["x"; MAX_ENDPOINTS + 1])), "public"),
