@@ -35,9 +35,13 @@ async fn asks(origin: &Origin, query: &str) -> Result<Answer> {
 /// The id of the edge whose HTTP port that is.
 fn id_of(edges: &[Value], edge: &Node) -> Result<String> {
     let port = format!(":{}", edge.ports().http);
-    let found = edges.iter().find(|row| row["endpoints"].to_string().contains(&port));
+    let found = edges
+        .iter()
+        .find(|row| row["endpoints"].to_string().contains(&port));
     let id = found.and_then(|row| row["id"].as_str());
-    Ok(id.with_context(|| format!("no edge at {port} in {edges:?}"))?.to_owned())
+    Ok(id
+        .with_context(|| format!("no edge at {port} in {edges:?}"))?
+        .to_owned())
 }
 
 /// R79, R80, R84: with an edge there, the origin's uplink carries no viewer; without, it carries them itself.
@@ -70,10 +74,16 @@ fn edges_take_the_viewers() {
         let location = sent.head.header("location").unwrap_or_default().to_owned();
         ensure!(sent.head.status == 302, "{:?}", sent.head);
         ensure!(
-            [&one, &two].iter().any(|edge| location == format!("{}?token=a%26b&hop=1", edge.flv(STREAM))),
+            [&one, &two]
+                .iter()
+                .any(|edge| location == format!("{}?token=a%26b&hop=1", edge.flv(STREAM))),
             "sent to {location}"
         );
-        ensure!(sent.head.header("access-control-allow-origin") == Some("*"), "{:?}", sent.head);
+        ensure!(
+            sent.head.header("access-control-allow-origin") == Some("*"),
+            "{:?}",
+            sent.head
+        );
         let mut viewer = Viewer::watch(Flavour::Http11, &location, Some(&ledger));
         viewer.gets(50).await?;
         viewer.is_content()?;
@@ -85,7 +95,9 @@ fn edges_take_the_viewers() {
         let elsewhere = where_play_leads(&origin.rtmp(STREAM)).await?;
         let elsewhere = elsewhere.context("the origin plays it itself")?;
         ensure!(
-            [&one, &two].iter().any(|edge| elsewhere == format!("{}?hop=1", edge.rtmp(STREAM))),
+            [&one, &two]
+                .iter()
+                .any(|edge| elsewhere == format!("{}?hop=1", edge.rtmp(STREAM))),
             "sent to {elsewhere}"
         );
         let mut player = Viewer::watch(Flavour::Rtmp, &elsewhere, Some(&ledger));
@@ -193,7 +205,11 @@ fn an_origin_without_edges_keeps_its_uplink() {
             ensure!(viewers.len() < 50, "nobody is refused");
         };
         ensure!(refused.head.status == 503, "{:?}", refused.head);
-        ensure!(refused.head.header("retry-after") == Some("5"), "{:?}", refused.head);
+        ensure!(
+            refused.head.header("retry-after") == Some("5"),
+            "{:?}",
+            refused.head
+        );
         ensure!(!viewers.is_empty(), "not one was served");
         let played = where_play_leads(&origin.rtmp(STREAM)).await;
         let why = played.err().map(|error| error.to_string()).unwrap_or_default();

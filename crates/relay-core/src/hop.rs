@@ -8,7 +8,10 @@ const MARK: &str = "hop=";
 pub fn count(query: Option<&str>) -> u8 {
     let marks = query.unwrap_or_default().split('&');
     let marks = marks.filter_map(|part| part.strip_prefix(MARK));
-    marks.map(|mark| mark.parse().unwrap_or(u8::MAX)).max().unwrap_or(0)
+    marks
+        .map(|mark| mark.parse().unwrap_or(u8::MAX))
+        .max()
+        .unwrap_or(0)
 }
 
 /// The mark of one who has been sent on so often.
@@ -40,7 +43,11 @@ mod tests {
             (Some("hop=x"), 255, "hop=255"),
             (Some("shop=3"), 0, "shop=3&hop=1"),
         ] {
-            assert_eq!((count(query), &*with_one_more(query)), (before, after), "{query:?}");
+            assert_eq!(
+                (count(query), &*with_one_more(query)),
+                (before, after),
+                "{query:?}"
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ use relay_core::node::Operations;
 const AT_THE_ORIGIN: Refused = Refused::NotHere("tokens are made and revoked at the origin");
 
 /// And whoever asks for other edges.
-const EDGES_AT_THE_ORIGIN: Refused = Refused::NotHere("the pool's edges are listed, drained and revoked at the origin");
+const EDGES_AT_THE_ORIGIN: Refused =
+    Refused::NotHere("the pool's edges are listed, drained and revoked at the origin");
 
 /// Streams and viewers, for the one who opens the admin socket.
 pub struct AdminDesk {

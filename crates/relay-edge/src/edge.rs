@@ -23,7 +23,8 @@ use crate::desk::AdminDesk;
 use crate::error::EdgeError;
 use crate::join::{Member, Membership};
 use crate::others::Others;
-use crate::pool::{Pool, Presence};
+use crate::pool::Pool;
+use crate::presence::Presence;
 use crate::reach::public;
 
 /// How long after a drain's window those who wait for their group's end are waited for.
@@ -115,7 +116,7 @@ impl Edge {
             metrics,
             readiness,
             us,
-            drain: config.limits.drain.get(),
+            drain: config.edge.drain.get(),
         })
     }
 

@@ -45,7 +45,10 @@ impl Elsewhere for Others {
 
 /// The way to it for viewers of that kind, if there is one: the one that most viewers can go.
 fn endpoint(offer: &Offer, scheme: Scheme) -> Option<Endpoint> {
-    let endpoints = offer.public.iter().filter_map(|text| text.parse::<Endpoint>().ok());
+    let endpoints = offer
+        .public
+        .iter()
+        .filter_map(|text| text.parse::<Endpoint>().ok());
     endpoints.filter(|endpoint| endpoint.scheme() == scheme).min()
 }
 

@@ -1,16 +1,14 @@
 //! An edge's links once it is a member: up to its parent and the origin, down to its own children.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prometheus::Registry;
 use quinn::Endpoint;
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{LinkRole, Policy, Report, View};
+use relay_core::cascade::message::LinkRole;
 use relay_core::config::{Config, HostPort};
-use relay_core::fanout::Fanout;
-use relay_core::link::child::{Child, ChildConfig, ChildDesk, Dialled, Dialler, LinkStatus};
+use relay_core::link::child::{Child, ChildConfig, Dialled, Dialler, LinkStatus};
 use relay_core::link::dial::dial;
 use relay_core::link::door::{Arrival, Door};
 use relay_core::link::join::Joined;
@@ -18,16 +16,14 @@ use relay_core::link::metrics::{register_child, register_parent};
 use relay_core::link::parent::{NoDesk, Parent, ParentConfig};
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::link::refusal::Refusal;
-use relay_core::node::{Capacity, Node, NodeError};
-use relay_core::pool::Endpoint;
+use relay_core::node::{Node, NodeError};
 use relay_core::readiness::Readiness;
-use relay_core::serve::Doorman;
 use relay_core::tls::{self, InstanceId, LINK_ALPN, NodeName, Role, peer};
 use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
-use crate::others::Others;
+use crate::presence::Presence;
 
 /// How long one attempt may take. An attempt's packets back off, so that a fresh one finds a healed path sooner; a
 /// handshake over the worst path there is, 600 ms by satellite, still fits.
@@ -45,72 +41,6 @@ pub struct Pool {
     parent_config: ParentConfig,
     registry: Registry,
     us: Presence,
-}
-
-/// What an edge tells of itself, and what it does with what it is told.
-#[derive(Clone)]
-pub struct Presence {
-    /// Where viewers reach it.
-    pub public: Vec<Endpoint>,
-    /// Where its metrics are.
-    pub metrics: String,
-    /// Who sends to its viewers.
-    pub fanout: Arc<Fanout>,
-    /// Who decides on them.
-    pub doorman: Arc<Doorman>,
-    /// What it can send.
-    pub capacity: Capacity,
-    /// The other nodes.
-    pub others: Others,
-    /// Whether it takes nobody new.
-    pub draining: Arc<AtomicBool>,
-}
-
-impl Presence {
-    /// From now on it takes nobody new, and lets those who are there go, spread over `window`.
-    pub fn drain(&self, window: Duration) {
-        self.draining.store(true, Ordering::Relaxed);
-        self.doorman.set_draining(true);
-        self.fanout.drain(Some(window));
-    }
-}
-
-impl ChildDesk for Presence {
-    fn public(&self) -> Vec<String> {
-        self.public.iter().map(Endpoint::to_string).collect()
-    }
-
-    fn report(&self) -> Report {
-        Report {
-            viewers: u32::try_from(self.fanout.viewers()).unwrap_or(u32::MAX),
-            egress_bytes: self.capacity.sent_bytes(),
-            capacity: self.capacity.bits(),
-            committed: Some(self.doorman.committed()),
-            full: self.doorman.is_full(),
-            draining: self.draining.load(Ordering::Relaxed),
-            metrics: Some(self.metrics.clone()),
-            ..Report::default()
-        }
-    }
-
-    fn pool(&self, view: View) {
-        self.others.learn(view);
-    }
-
-    fn policy(&self, policy: Policy) {
-        match policy.drain_seconds {
-            Some(seconds) => {
-                tracing::info!(seconds, "the origin wants this edge to drain");
-                self.drain(Duration::from_secs(seconds.into()));
-            }
-            None => {
-                tracing::info!("the origin wants this edge to take viewers");
-                self.draining.store(false, Ordering::Relaxed);
-                self.doorman.set_draining(false);
-                self.fanout.drain(None);
-            }
-        }
-    }
 }
 
 impl Pool {

@@ -57,7 +57,10 @@ mod tests {
         let found = public(&[], &DOORS);
         let texts: Vec<String> = found.iter().map(Endpoint::to_string).collect();
         assert_eq!(texts[..2], ["http://0.0.0.0:8080", "rtmp://0.0.0.0:1935"]);
-        assert!(texts[2..].iter().all(|text| text.starts_with("http://[2")), "{texts:?}");
+        assert!(
+            texts[2..].iter().all(|text| text.starts_with("http://[2")),
+            "{texts:?}"
+        );
     }
 
     #[test]

@@ -15,7 +15,11 @@ const SHOWN: usize = 8;
 /// When there is none, or there are several.
 pub fn named(text: &str, instances: impl Iterator<Item = Instance>) -> Result<Instance, Refused> {
     let mut found = instances.filter(|instance| !text.is_empty() && instance.to_string().starts_with(text));
-    let none = || Refused::NotFound(format!("there is no edge {text}; `relay-origin edges` lists them"));
+    let none = || {
+        Refused::NotFound(format!(
+            "there is no edge {text}; `relay-origin edges` lists them"
+        ))
+    };
     let first = found.next().ok_or_else(none)?;
     match found.next() {
         None => Ok(first),
@@ -69,7 +73,10 @@ pub fn print(edges: &[EdgeRow], out: &mut impl Write) -> io::Result<()> {
     )?;
     for edge in edges {
         let id = edge.id.get(..SHOWN).unwrap_or(&edge.id);
-        let place = edge.endpoints.first().map_or("-", |endpoint| endpoint.url.as_str());
+        let place = edge
+            .endpoints
+            .first()
+            .map_or("-", |endpoint| endpoint.url.as_str());
         writeln!(
             out,
             "{id:<SHOWN$}  {:<11} {:>8} {:>10} {:>10}  {place}",
@@ -100,7 +107,9 @@ mod tests {
     use super::*;
 
     fn instances() -> impl Iterator<Item = Instance> {
-        ["ab12", "ab99", "c0ffee"].into_iter().map(|name| name.parse().unwrap())
+        ["ab12", "ab99", "c0ffee"]
+            .into_iter()
+            .map(|name| name.parse().unwrap())
     }
 
     #[test]

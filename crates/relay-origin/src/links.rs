@@ -114,14 +114,7 @@ impl Links {
         // The origin is at the top: there is nobody above it, and never will be.
         let (_, nobody_above) = watch::channel(Vec::new());
         let hub = Arc::clone(&node.hub);
-        let parent = Parent::new(
-            hub,
-            node.clock,
-            limits,
-            us,
-            nobody_above,
-            Arc::clone(pool) as _,
-        );
+        let parent = Parent::new(hub, node.clock, limits, us, nobody_above, Arc::clone(pool) as _);
         pool.know_parent(parent.clone());
         let children = parent.clone();
         node.doorman.know_links(move || children.load());

@@ -134,13 +134,16 @@ impl ParentDesk for Pool {
         if hello.role == LinkRole::Media {
             return;
         }
-        let public = hello.public.iter().filter_map(|text| match text.parse::<Endpoint>() {
-            Ok(endpoint) => Some(endpoint),
-            Err(error) => {
-                tracing::warn!(edge = %child, %error, "an edge names a public endpoint that is none");
-                None
-            }
-        });
+        let public = hello
+            .public
+            .iter()
+            .filter_map(|text| match text.parse::<Endpoint>() {
+                Ok(endpoint) => Some(endpoint),
+                Err(error) => {
+                    tracing::warn!(edge = %child, %error, "an edge names a public endpoint that is none");
+                    None
+                }
+            });
         let arrival = Arrival {
             version: hello.version.clone(),
             public: public.collect(),

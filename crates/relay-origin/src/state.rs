@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use relay_core::clock::Now;
+use relay_core::pool::Remembered;
 use relay_core::tls::{CaError, InstanceId, PoolCa};
 use relay_core::token::TokenBook;
 use subtle::ConstantTimeEq as _;

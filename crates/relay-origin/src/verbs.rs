@@ -4,9 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use relay_core::admin::{
-    AdminClient, ClientError, DrainRequest, EdgeRow, StreamRow, TokenRequest, TokenRow,
-};
+use relay_core::admin::{AdminClient, ClientError, DrainRequest, EdgeRow, StreamRow, TokenRequest, TokenRow};
 use relay_core::config::{Config, ConfigError, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::stream::StreamKey;
@@ -227,8 +225,11 @@ pub async fn revoke_edge(
 /// An id, or the beginning of one: what is neither must not become another route.
 fn edge_id(text: &str) -> Result<&str, ClientError> {
     let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    good.then_some(text)
-        .ok_or_else(|| ClientError::Refused(format!("there is no edge {text}; `relay-origin edges` lists them")))
+    good.then_some(text).ok_or_else(|| {
+        ClientError::Refused(format!(
+            "there is no edge {text}; `relay-origin edges` lists them"
+        ))
+    })
 }
 
 /// Prints the URL to publish a stream with.

@@ -23,7 +23,10 @@ impl Measured {
         }
         // One reading stays that is a window old or older.
         while self.readings.len() >= MAX_READINGS
-            || self.readings.get(1).is_some_and(|(at, _)| at + WINDOW_MS <= now_ms)
+            || self
+                .readings
+                .get(1)
+                .is_some_and(|(at, _)| at + WINDOW_MS <= now_ms)
         {
             self.readings.pop_front();
         }
@@ -50,9 +53,12 @@ mod tests {
     fn is_the_growth_over_a_second() {
         let mut measured = Measured::default();
         assert_eq!(measured.per_second(), 0);
-        for tenth in 0..50 {
+        for tenth in 0..50_u64 {
             let rate = if tenth < 30 { 1000 } else { 3000 };
-            measured.note(tenth.min(30) * 1000 + tenth.saturating_sub(30) * rate, tenth * 100);
+            measured.note(
+                tenth.min(30) * 1000 + tenth.saturating_sub(30) * rate,
+                tenth * 100,
+            );
             if tenth == 29 {
                 assert_eq!(measured.per_second(), 10_000);
             }

@@ -72,7 +72,12 @@ mod tests {
         let mut bursts = Bursts::default();
         bursts.begin(250_000, 10_000);
         bursts.begin(250_000, 10_950);
-        for (ms, bits) in [(11_000, 2_000_000), (11_999, 2_000_000), (12_000, 1_000_000), (12_999, 0)] {
+        for (ms, bits) in [
+            (11_000, 2_000_000),
+            (11_999, 2_000_000),
+            (12_000, 1_000_000),
+            (12_999, 0),
+        ] {
             assert_eq!(bursts.bits(ms), bits, "at {ms}");
         }
         assert_eq!(bursts.bits(u64::MAX), 0);

@@ -107,6 +107,9 @@ mod tests {
         assert_eq!(room(851), Room::Full(Why::Uplink));
         assert_eq!(Room::of(0, 0, 60, 85, Why::Uplink), Room::Plenty);
         assert_eq!(Room::of(1, 0, 60, 85, Why::Uplink), Room::Full(Why::Uplink));
-        assert_eq!(Room::of(u64::MAX / 2, u64::MAX, 60, 85, Why::Uplink), Room::Plenty);
+        assert_eq!(
+            Room::of(u64::MAX / 2, u64::MAX, 60, 85, Why::Uplink),
+            Room::Plenty
+        );
     }
 }

@@ -117,7 +117,11 @@ mod tests {
             (EdgesOnly, Room::Plenty, false, no_edge),
             (EdgesOnly, FULL, false, no_edge),
         ] {
-            assert_eq!(verdict(policy, room, 0, edge), expected, "{policy:?} {room:?} {edge}");
+            assert_eq!(
+                verdict(policy, room, 0, edge),
+                expected,
+                "{policy:?} {room:?} {edge}"
+            );
         }
     }
 

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use address::{Host, HostPort, Listen};
 pub use amount::{Bitrate, ByteSize, Seconds};
 pub use edge::Edge;
-pub use environment::{Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
+pub use environment::{DRAIN, Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
 pub use origin::{Origin, PublishPolicy, Push, Source};
 pub use secret::{MIN_SECRET_CHARS, Secret};

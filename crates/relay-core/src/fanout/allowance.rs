@@ -68,7 +68,7 @@ mod tests {
         assert!(allowance.allows());
         allowance.spend(3000);
         assert!(!allowance.allows(), "a burst took more than there was");
-        allowance.fill(2999, 5000);
+        allowance.fill(3000, 5000);
         assert!(allowance.allows());
         allowance.fill(u64::MAX, 5000);
         allowance.spend(4999);

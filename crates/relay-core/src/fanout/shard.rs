@@ -286,7 +286,14 @@ impl Shard {
         };
         let places = only.map_or(0..feed.slots[slot].len(), |index| index..index + 1);
         let mut partings = std::mem::take(&mut self.partings);
-        let tally = feed.step(slot, places, moment, self.sink.clone(), &mut self.colds, &mut partings);
+        let tally = feed.step(
+            slot,
+            places,
+            moment,
+            self.sink.clone(),
+            &mut self.colds,
+            &mut partings,
+        );
         self.tallies[feed.flavour.index()] += tally;
         // Only now, since one who leaves has its place taken by the last of the slot.
         for (cold, outcome) in partings.drain(..) {

@@ -245,7 +245,10 @@ mod tests {
         let answer = redirect_response("http://e:81/live/cam.flv?hop=1", Method::Get, "*");
         let (code, headers, body) = read(&answer);
         assert_eq!((code, body.as_str()), (302, "this stream is served elsewhere\n"));
-        assert_eq!(header(&headers, "location"), Some("http://e:81/live/cam.flv?hop=1"));
+        assert_eq!(
+            header(&headers, "location"),
+            Some("http://e:81/live/cam.flv?hop=1")
+        );
         assert_eq!(header(&headers, "content-length"), Some("32"));
         let (_, _, body) = read(&redirect_response("http://e/", Method::Head, "*"));
         assert_eq!(body, "");

@@ -16,7 +16,9 @@ use super::control::{ControlEnd, Inbox, Outbox, close, close_after};
 pub use super::sending::SentCounts;
 use super::sending::{Sending, Sent};
 use crate::admission::LinkLoad;
-use crate::cascade::message::{Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Policy, Report, StreamDown, View, Welcome};
+use crate::cascade::message::{
+    Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Policy, Report, StreamDown, View, Welcome,
+};
 use crate::cascade::{Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::{Hub, Position, Stream, StreamKey};

@@ -177,7 +177,14 @@ impl Receiving {
             role: LinkRole::Both,
         };
         let instance = credentials.peer().instance.into();
-        let child = Child::new(Arc::clone(&hub), Clock::start(), instance, config, Arc::new(Silent), 1);
+        let child = Child::new(
+            Arc::clone(&hub),
+            Clock::start(),
+            instance,
+            config,
+            Arc::new(Silent),
+            1,
+        );
         let parent = Arc::new(Mutex::new(parent.clone()));
         let dialler = dialler_to(desk, &credentials, &parent, name);
         let running = child.clone();

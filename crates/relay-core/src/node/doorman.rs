@@ -35,8 +35,14 @@ pub(super) struct Counted {
 /// What a node may give away. What the configuration says counts; else what the card does, of what is known.
 pub(super) fn bounds(config: &Config, program: Program, facts: &Facts, viewers: u64) -> Bounds {
     let stated = match program {
-        Program::Origin => config.origin.uplink.map(|uplink| Bandwidth::Uplink(uplink.bits())),
-        Program::Edge => config.edge.capacity.map(|capacity| Bandwidth::SetAside(capacity.bits())),
+        Program::Origin => config
+            .origin
+            .uplink
+            .map(|uplink| Bandwidth::Uplink(uplink.bits())),
+        Program::Edge => config
+            .edge
+            .capacity
+            .map(|capacity| Bandwidth::SetAside(capacity.bits())),
     };
     let card = || facts.nic.as_ref().map(|nic| Bandwidth::Card(nic.speed.bits()));
     Bounds {

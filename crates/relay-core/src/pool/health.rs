@@ -37,6 +37,18 @@ pub enum Standing {
     Unreachable,
 }
 
+impl Standing {
+    /// Its name, as in a list.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unproven => "not tried yet",
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// The health of an endpoint: a value that is fed with findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {

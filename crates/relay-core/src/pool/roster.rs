@@ -104,6 +104,12 @@ impl Roster {
         self.change(instance, self.now_ms, |member, _| member.ordered_to_drain = drain)
     }
 
+    /// Whether an operator wants an edge to drain.
+    pub fn is_ordered_to_drain(&self, instance: &Instance) -> bool {
+        let place = self.places.get(instance);
+        place.is_some_and(|place| self.members[*place].ordered_to_drain)
+    }
+
     /// An edge is no member any more. It tells whether there was such an edge.
     pub fn revoked(&mut self, instance: &Instance) -> bool {
         let Some(place) = self.places.get(instance).copied() else {

@@ -196,7 +196,11 @@ mod tests {
             assert_eq!(found, expected, "{app} {name}");
             assert!(!format!("{address:?}").contains("s3"), "no secret in logs");
         }
-        for (app, name, hops) in [("live", "cam?hop=1", 1), ("live?hop=2", "cam?hop=1", 2), ("live", "cam", 0)] {
+        for (app, name, hops) in [
+            ("live", "cam?hop=1", 1),
+            ("live?hop=2", "cam?hop=1", 2),
+            ("live", "cam", 0),
+        ] {
             assert_eq!(Address::parse(app, name).hops, hops, "{app} {name}");
         }
         assert_eq!(
@@ -239,7 +243,11 @@ mod tests {
         for (from, text, to) in [
             (&cam, "rtmp://e/live", Some("rtmp://e/live/cam?key=s3")),
             (&cam, "rtmp://e:99/live/", Some("rtmp://e:99/live/cam?key=s3")),
-            (&cam, "rtmp://e/live?hop=1", Some("rtmp://e/live/cam?key=s3&hop=1")),
+            (
+                &cam,
+                "rtmp://e/live?hop=1",
+                Some("rtmp://e/live/cam?key=s3&hop=1"),
+            ),
             (&cam, "rtmp://e/live/cam?hop=1", Some("rtmp://e/live/cam?hop=1")),
             (&deep, "rtmp://e/a/b?hop=2", Some("rtmp://e/a/b/cam?hop=2")),
             (&deep, "rtmp://e/a/b", Some("rtmp://e/a/b/cam")),

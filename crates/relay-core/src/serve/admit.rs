@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-use crate::admission::{Bounds, Budget, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide};
+use crate::admission::{
+    Bounds, Budget, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
+};
 use crate::clock::Clock;
 use crate::pool::{Endpoint, Scheme};
 use crate::stream::Stream;

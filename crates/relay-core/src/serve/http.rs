@@ -114,11 +114,17 @@ impl Connection<'_> {
             Err((outcome, why)) => return self.refuse(outcome, &why, method).await,
         };
         let response = http::live_head(head.version(), &self.site.cors);
-        match self.site.doorman.decide(&stream, Scheme::Http, hop::count(head.query())) {
+        match self
+            .site
+            .doorman
+            .decide(&stream, Scheme::Http, hop::count(head.query()))
+        {
             Verdict::Serve if method == Method::Head => return self.answer(response).await,
             Verdict::Serve => {}
             Verdict::Elsewhere(endpoint) => return self.send_on(&endpoint, head).await,
-            Verdict::Refuse(refusal) => return self.refuse(JoinOutcome::Full, refusal.sentence(), method).await,
+            Verdict::Refuse(refusal) => {
+                return self.refuse(JoinOutcome::Full, refusal.sentence(), method).await;
+            }
         }
         let flavour = match head.version() {
             Version::Http10 => Flavour::FlvBare,
@@ -190,8 +196,14 @@ impl Connection<'_> {
             JoinOutcome::Full => admission::RETRY_AFTER_SECONDS,
             _ => http::RETRY_AFTER_SECONDS,
         };
-        self.answer(http::refusal_response(status, why, retry_after, method, &self.site.cors))
-            .await
+        self.answer(http::refusal_response(
+            status,
+            why,
+            retry_after,
+            method,
+            &self.site.cors,
+        ))
+        .await
     }
 
     async fn answer_error(&mut self, status: Status, why: &str, method: Method) -> io::Result<()> {

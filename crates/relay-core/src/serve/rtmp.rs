@@ -140,9 +140,7 @@ impl<'a> Connection<'a> {
                     Event::Publish {
                         app, name, secret, ..
                     } => return Ok(Wish::Publish { app, name, secret }),
-                    Event::Play {
-                        app, name, hops, ..
-                    } => return Ok(Wish::Play { app, name, hops }),
+                    Event::Play { app, name, hops, .. } => return Ok(Wish::Play { app, name, hops }),
                     Event::Closed => return Err(Over::Closed),
                     _ => {}
                 }

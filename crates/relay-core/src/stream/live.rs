@@ -283,7 +283,10 @@ impl Stream {
     /// What one who joins now gets at once: all from the newest start point on.
     pub fn burst_bytes(&self) -> u64 {
         let log = self.lock();
-        let start = log.starts.back().and_then(|start| log.main.record(start.sequence));
+        let start = log
+            .starts
+            .back()
+            .and_then(|start| log.main.record(start.sequence));
         start.map_or(0, |start| log.main.end().saturating_sub(start.offset))
     }
 

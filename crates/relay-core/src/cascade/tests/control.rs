@@ -110,7 +110,10 @@ fn all() -> Vec<Message> {
         }),
         Message::Ping { nonce: u64::MAX },
         Message::Pong { nonce: 0 },
-        Message::Policy(Policy { max_viewers: Some(4) }),
+        Message::Policy(Policy {
+            max_viewers: Some(4),
+            drain_seconds: Some(60),
+        }),
         Message::Pool(fullest_view()),
         Message::Drain { seconds: 9 },
         Message::Ask { instance: instance() },

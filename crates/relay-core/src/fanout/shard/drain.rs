@@ -29,7 +29,10 @@ impl Shard {
     pub(super) fn set_drain(&mut self, window: Option<Duration>) {
         let Some(window) = window else {
             self.drain = None;
-            let hots = self.feeds.iter_mut().flat_map(|(_, feed)| feed.slots.iter_mut().flatten());
+            let hots = self
+                .feeds
+                .iter_mut()
+                .flat_map(|(_, feed)| feed.slots.iter_mut().flatten());
             hots.for_each(|hot| hot.flags &= !LEAVING);
             return;
         };
@@ -37,7 +40,9 @@ impl Shard {
         self.drain.get_or_insert(Drain {
             began_ms: now.mono_ms,
             // A day at most, so that no product overflows.
-            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX).min(86_400_000),
+            window_ms: u64::try_from(window.as_millis())
+                .unwrap_or(u64::MAX)
+                .min(86_400_000),
         });
     }
 

@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::admission::{Bounds, ServePolicy};
 use crate::clock::Clock;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::flv::{Tag, TagKind};
-use crate::serve::{ServeLimits, ServeMetrics};
+use crate::serve::{Doorman, Elsewhere, ServeLimits, ServeMetrics};
 use crate::stream::{GroupHead, Hub, HubConfig};
 
 /// How long a test waits for what must come.
@@ -18,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A site with the stream `live/cam`, which has a keyframe, and `live/dark`, which has none.
 fn site(max_viewers: usize) -> Arc<Site> {
+    site_with(max_viewers, ServePolicy::Always)
+}
+
+fn site_with(max_viewers: usize, policy: ServePolicy) -> Arc<Site> {
     let (clock, registry) = (Clock::start(), Registry::new());
     let config = FanoutConfig {
         shards: 1,
@@ -47,6 +52,7 @@ fn site(max_viewers: usize) -> Arc<Site> {
         fanout: Arc::new(fanout),
         clock,
         ingest: None,
+        doorman: Arc::new(Doorman::new(policy, Bounds::default(), clock, &registry).unwrap()),
         assets: Assets::load(),
         cors: "https://www.example.org".to_owned(),
         frame_ancestors: "*".to_owned(),
@@ -210,4 +216,49 @@ async fn an_ended_stream_is_not_there() {
     site.hub.get(&"live/cam".parse().unwrap()).unwrap().end();
     let answer = ask(&site, "GET /live/cam.flv HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
+}
+
+/// One other node, which has room for HTTP viewers only.
+struct OneEdge;
+
+impl Elsewhere for OneEdge {
+    fn place(&self, scheme: Scheme, _: u64) -> Option<Endpoint> {
+        (scheme == Scheme::Http).then(|| "http://[2001:db8::7]:8081".parse().unwrap())
+    }
+}
+
+/// R80: who cannot be served here is sent to where there is room, with all that was asked for, and once more at most.
+#[tokio::test]
+async fn a_viewer_is_sent_to_another_node_twice_at_most() {
+    let site = site_with(10, ServePolicy::EdgesOnly);
+    let refused = ask(&site, "GET /live/cam.flv HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("Retry-After: 5\r\n"), "{refused}");
+    site.doorman.know_elsewhere(Arc::new(OneEdge));
+    for (target, location) in [
+        ("/live/cam.flv", "/live/cam.flv?hop=1"),
+        ("/live/c%61m.flv?key=a%26&hop=1", "/live/cam.flv?key=a%26&hop=2"),
+    ] {
+        let sent = ask(&site, &format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        assert!(sent.starts_with("HTTP/1.1 302 "), "{sent}");
+        let line = format!("Location: http://[2001:db8::7]:8081{location}\r\n");
+        assert!(sent.contains(&line), "{sent}");
+        assert!(
+            sent.contains("Access-Control-Allow-Origin: https://www.example.org\r\n"),
+            "{sent}"
+        );
+    }
+    let over = ask(&site, "GET /live/cam.flv?hop=2 HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(over.starts_with("HTTP/1.1 503 "), "{over}");
+    let unknown = ask(&site, "GET /live/none.flv HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_node_that_drains_serves_nobody_new() {
+    let site = site(10);
+    site.doorman.set_draining(true);
+    let refused = ask(&site, "GET /live/cam.flv HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("about to stop"), "{refused}");
 }

@@ -1,0 +1,80 @@
+//! This edge as the pool sees it: what it says of itself, and what it does with what it is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use relay_core::cascade::message::{Policy, Report, View};
+use relay_core::fanout::Fanout;
+use relay_core::link::child::ChildDesk;
+use relay_core::node::Capacity;
+use relay_core::pool::Endpoint;
+use relay_core::serve::Doorman;
+
+use crate::others::Others;
+
+/// What an edge tells of itself, and what it does with what it is told.
+#[derive(Clone)]
+pub struct Presence {
+    /// Where viewers reach it.
+    pub public: Vec<Endpoint>,
+    /// Where its metrics are.
+    pub metrics: String,
+    /// Who sends to its viewers.
+    pub fanout: Arc<Fanout>,
+    /// Who decides on them.
+    pub doorman: Arc<Doorman>,
+    /// What it can send.
+    pub capacity: Capacity,
+    /// The other nodes.
+    pub others: Others,
+    /// Whether it takes nobody new.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Presence {
+    /// From now on it takes nobody new, and lets those who are there go, spread over `window`.
+    pub fn drain(&self, window: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.doorman.set_draining(true);
+        self.fanout.drain(Some(window));
+    }
+}
+
+impl ChildDesk for Presence {
+    fn public(&self) -> Vec<String> {
+        self.public.iter().map(Endpoint::to_string).collect()
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            viewers: u32::try_from(self.fanout.viewers()).unwrap_or(u32::MAX),
+            egress_bytes: self.capacity.sent_bytes(),
+            capacity: self.capacity.bits(),
+            committed: Some(self.doorman.committed()),
+            full: self.doorman.is_full(),
+            draining: self.draining.load(Ordering::Relaxed),
+            metrics: Some(self.metrics.clone()),
+            ..Report::default()
+        }
+    }
+
+    fn pool(&self, view: View) {
+        self.others.learn(view);
+    }
+
+    fn policy(&self, policy: Policy) {
+        match policy.drain_seconds {
+            Some(seconds) => {
+                tracing::info!(seconds, "the origin wants this edge to drain");
+                self.drain(Duration::from_secs(seconds.into()));
+            }
+            None => {
+                tracing::info!("the origin wants this edge to take viewers");
+                self.draining.store(false, Ordering::Relaxed);
+                self.doorman.set_draining(false);
+                self.fanout.drain(None);
+            }
+        }
+    }
+}
