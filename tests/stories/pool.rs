@@ -181,7 +181,7 @@ fn members_outlive_the_origin() {
 #[test]
 fn an_origin_without_edges_keeps_its_uplink() {
     story("uplink", Turn::Beside, async |stage| {
-        let mut origin = Origin::of_pool(stage, Ports::free(), "uplink = \"2Mbit\"\n")?;
+        let mut origin = Origin::of_pool(stage, Ports::free(), "uplink = \"3Mbit\"\n")?;
         origin.start().await?;
         let ledger = Ledger::default();
         let url = origin.publish_url(STREAM).await?;

@@ -1,6 +1,7 @@
 //! The edge, put together: everything is bound first, then it joins, and runs until told to stop.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
 use relay_core::config::{Config, Environment, Program};
 use relay_core::limits::OpenFiles;
+use relay_core::link::child::LinkStatus;
 use relay_core::link::join::Asker;
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::metrics::{self, MetricsServer};
@@ -150,8 +152,12 @@ impl Edge {
         systemd::ready(&member.status().borrow().to_string());
         let life = async {
             let joined = member.join(&token).await.map_err(EdgeError::Join)?;
-            pool.start(&joined, &node, &readiness)?;
-            Err(EdgeError::Join(member.keep(joined).await))
+            let origin = pool.start(&joined, &node, &readiness)?;
+            let (mut status, mut kept) = (origin.status(), pin!(member.keep(joined)));
+            tokio::select! {
+                error = &mut kept => Err(EdgeError::Join(error)),
+                Ok(_) = status.wait_for(|status| *status == LinkStatus::Revoked) => Err(EdgeError::Revoked),
+            }
         };
         let end = async {
             stop.cancelled().await;

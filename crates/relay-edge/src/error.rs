@@ -27,6 +27,11 @@ pub enum EdgeError {
     /// The origin's final no.
     #[error("this edge may not join the pool: {0}")]
     Join(JoinError),
+    /// The origin has ended this edge's membership.
+    #[error(
+        "this edge was revoked at its origin; started again with a join token that is still good, it would be another edge"
+    )]
+    Revoked,
     /// The parent's address is none.
     #[error("[edge] parent is no address: {0}")]
     Parent(AddressError),
@@ -56,7 +61,7 @@ impl EdgeError {
             Self::Config(_) | Self::Parent(_) => Exit::Config,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,
             Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
-            Self::Join(_) => Exit::NoPermission,
+            Self::Join(_) | Self::Revoked => Exit::NoPermission,
             Self::Key(_) | Self::Tls(_) | Self::Quic(_) => Exit::Software,
         }
     }

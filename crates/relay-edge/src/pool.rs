@@ -72,11 +72,11 @@ impl Pool {
         }
     }
 
-    /// Starts all links of a fresh member, in the node's tasks.
+    /// Starts all links of a fresh member, in the node's tasks. Gives the one to the origin.
     ///
     /// # Errors
     /// What TLS or QUIC has against the certificate, or a metric's name.
-    pub fn start(self, joined: &Joined, node: &Node, readiness: &Readiness) -> Result<(), EdgeError> {
+    pub fn start(self, joined: &Joined, node: &Node, readiness: &Readiness) -> Result<Child, EdgeError> {
         let us = joined.credentials.peer().instance;
         let server = tls::server(Arc::clone(&joined.credentials), &joined.root, &[LINK_ALPN])?;
         self.endpoint
@@ -89,12 +89,12 @@ impl Pool {
         };
         let to_origin = line.dialler(joined.addresses.clone(), NodeName::Origin, None);
 
-        let child = match &self.parent {
+        let (child, origin) = match &self.parent {
             None => {
                 let child = self.child(us, node, self.child);
                 node.tasks
                     .spawn(keep(child.clone(), to_origin, node.stop.clone()));
-                child
+                (child.clone(), child)
             }
             Some(parent) => {
                 let media = self.child(
@@ -115,10 +115,11 @@ impl Pool {
                     NodeName::AnyEdge,
                     Some(control.clone()),
                 );
-                node.tasks.spawn(keep(control, to_origin, node.stop.clone()));
+                node.tasks
+                    .spawn(keep(control.clone(), to_origin, node.stop.clone()));
                 node.tasks
                     .spawn(keep(media.clone(), to_parent, node.stop.clone()));
-                media
+                (media, control)
             }
         };
         node.tasks
@@ -138,7 +139,7 @@ impl Pool {
         register_parent(&self.registry, &parent, self.parent_config.max_links).map_err(NodeError::from)?;
         let door = Door::new(self.endpoint, self.quic);
         node.tasks.spawn(answer(door, parent, child, node.stop.clone()));
-        Ok(())
+        Ok(origin)
     }
 
     fn child(&self, us: InstanceId, node: &Node, config: ChildConfig) -> Child {
@@ -214,6 +215,7 @@ async fn watch_link(child: Child, readiness: Readiness, stop: CancellationToken)
                 let trouble = trouble.as_deref().unwrap_or("there is no link to the parent yet");
                 readiness.lack("parent", trouble);
             }
+            LinkStatus::Revoked => readiness.lack("parent", "this edge was revoked"),
         }
         if !matches!(stop.run_until_cancelled(status.changed()).await, Some(Ok(()))) {
             return;

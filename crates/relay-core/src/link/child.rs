@@ -77,6 +77,8 @@ pub enum LinkStatus {
         /// Why the last attempt failed, in a sentence.
         trouble: Option<String>,
     },
+    /// The origin has ended this node's membership. It is asked again all the same: whoever runs the node decides.
+    Revoked,
     /// It is up.
     Connected {
         /// The parent.
@@ -514,8 +516,11 @@ impl<'a> Keeper<'a> {
             return tracing::debug!(reason = %end, "a link beside another is over");
         }
         tracing::info!(reason = %end, "the link to the parent is over");
-        inner.status.send_replace(LinkStatus::Connecting {
-            trouble: Some(end.to_string()),
+        inner.status.send_replace(match end {
+            LinkEnd::Revoked => LinkStatus::Revoked,
+            other => LinkStatus::Connecting {
+                trouble: Some(other.to_string()),
+            },
         });
         if proven {
             // It did work: the next attempt is at once, for a parent that was restarted.

@@ -34,6 +34,9 @@ pub(super) enum LinkEnd {
     /// The parent said no, or goodbye.
     #[error("{0}")]
     Said(String),
+    /// The origin has ended this node's membership.
+    #[error("this edge was revoked")]
+    Revoked,
     /// The parent broke the protocol.
     #[error("the parent broke the protocol: {0}")]
     Broken(String),
@@ -65,7 +68,7 @@ impl Receiving {
         };
         let code = match &end {
             LinkEnd::Broken(_) => LinkCode::BadMedia,
-            LinkEnd::Said(_) | LinkEnd::Lost(_) => LinkCode::Bye,
+            LinkEnd::Said(_) | LinkEnd::Revoked | LinkEnd::Lost(_) => LinkCode::Bye,
         };
         close(&self.dialled.connection, code);
         end
@@ -148,6 +151,9 @@ impl Receiving {
     /// Why the connection is closed, in words: the peer's own where it gave a code.
     fn why_closed(&self, error: &quinn::ConnectionError) -> LinkEnd {
         if let Some(refusal) = Refusal::of(error) {
+            if refusal == Refusal::EdgeRevoked {
+                return LinkEnd::Revoked;
+            }
             return LinkEnd::Said(format!("the parent refused the link: {refusal}"));
         }
         if let quinn::ConnectionError::ApplicationClosed(closed) = error
