@@ -32,6 +32,9 @@ use crate::reach::public;
 /// How long after a drain's window those who wait for their group's end are waited for.
 const LAST_GROUP: Duration = Duration::from_secs(10);
 
+/// How long the origin has to hear of a drain before the first viewer goes: two reports.
+const NOTICE: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether all have gone.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -183,6 +186,9 @@ async fn drained(us: &Presence, window: Duration) {
         return;
     }
     tracing::info!(viewers = us.fanout.viewers(), ?window, "draining");
+    us.close_doors();
+    // Whoever leaves asks where to go: nobody must be sent here any more by then.
+    tokio::time::sleep(NOTICE).await;
     us.drain(window);
     let gone = async {
         while us.fanout.viewers() > 0 {
