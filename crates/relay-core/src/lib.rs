@@ -13,6 +13,7 @@
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
 //! - [`serve`]: where viewers and publishers come in.
+//! - [`dns`]: the name server that tells viewers where.
 //! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
 pub mod admin;
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod codec;
 pub mod command_line;
 pub mod config;
+pub mod dns;
 pub mod exit;
 pub mod fanout;
 pub mod flavour;
