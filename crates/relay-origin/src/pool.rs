@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, Report};
+use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, Report, View};
 use relay_core::clock::Clock;
-use relay_core::link::parent::{News, Parent, ParentDesk};
+use relay_core::link::parent::{Parent, ParentDesk};
 use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme};
 use relay_core::serve::Elsewhere;
 use tokio::time::MissedTickBehavior;
@@ -164,16 +164,19 @@ impl ParentDesk for Pool {
         }
     }
 
-    fn news(&self, child: &Instance) -> Option<News> {
-        let now = self.clock.now();
-        let mut roster = self.roster();
-        let mut view = roster.view(MAX_OFFERS, now, &mut chance);
-        view.offers.retain(|offer| offer.instance != *child);
-        let policy = Policy {
-            drain_seconds: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
+    fn policy(&self, child: &Instance) -> Policy {
+        let ordered = self.roster().is_ordered_to_drain(child);
+        Policy {
+            drain_seconds: ordered.then_some(DRAIN_SECONDS),
             ..Policy::default()
-        };
-        Some(News { view, policy })
+        }
+    }
+
+    fn view(&self, child: &Instance) -> Option<View> {
+        let now = self.clock.now();
+        let mut view = self.roster().view(MAX_OFFERS, now, &mut chance);
+        view.offers.retain(|offer| offer.instance != *child);
+        Some(view)
     }
 
     fn floors(&self, _: &Instance, floors: &[Floor]) {
