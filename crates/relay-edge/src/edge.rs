@@ -110,6 +110,9 @@ impl Edge {
             draining: Arc::default(),
         };
         node.doorman.know_elsewhere(Arc::new(us.others.clone()));
+        if let Some(address) = node.answer_names(config, us.others.names(), &registry)? {
+            tracing::info!(%address, "answering the pool's names");
+        }
         let pool = Pool::new(port.endpoint, quic, config, registry, us.clone());
         Ok(Self {
             node,

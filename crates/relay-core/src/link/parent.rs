@@ -34,7 +34,7 @@ const NEWS: Duration = Duration::from_secs(1);
 
 /// In how many of these looks a child that sends nobody elsewhere is told of other nodes once: a view takes some KB of the
 /// uplink.
-const SECONDS_PER_VIEW: u32 = 10;
+const SECONDS_PER_VIEW: u32 = 5;
 
 /// A stream that a child holds and this node lacks is given so long to come back, as after a restart of either; then
 /// the child is told that it has ended. Longer than an origin's grace window.
