@@ -28,6 +28,7 @@ mod memory;
 mod metrics;
 mod origin_dies;
 mod pool;
+mod pool_grows;
 mod publisher_returns;
 mod push;
 mod rogue_children;
