@@ -22,6 +22,7 @@ mod first_start;
 mod fuzz;
 mod http_answers;
 mod instructions;
+mod join_flood;
 mod latency;
 mod machine_setup;
 mod memory;
