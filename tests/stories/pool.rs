@@ -137,7 +137,10 @@ fn edges_take_the_viewers() {
         let status = two.process()?.ended().await?;
         let took = revoked.elapsed();
         println!("pool: a revoked edge ended after {took:.2?}");
-        ensure!(!status.success() && took < Duration::from_secs(2), "{status} after {took:?}");
+        ensure!(
+            !status.success() && took < Duration::from_secs(2),
+            "{status} after {took:?}"
+        );
         edges_are(&origin, &["serving"]).await?;
         let why = two.log()?.text();
         ensure!(why.contains("revoked"), "{why}");
