@@ -403,7 +403,7 @@ impl Session<'_> {
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut news = tokio::time::interval(NEWS);
         news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut told = News::default();
+        let (mut view, mut policy) = (View::default(), None);
         let (mut nonce, mut may_move) = (0, true);
         loop {
             tokio::select! {
@@ -412,7 +412,7 @@ impl Session<'_> {
                     self.outbox.mention(Message::Ping { nonce });
                 }
                 _ = news.tick() => if let Some(news) = self.parent.0.desk.news(self.child) {
-                    self.tell(&mut told, news).await;
+                    self.tell(news, &mut view, &mut policy).await;
                 },
                 changed = hops.changed(), if may_move => match changed {
                     Ok(()) => {
@@ -425,15 +425,17 @@ impl Session<'_> {
         }
     }
 
-    /// Tells what is news, and only that.
-    async fn tell(&self, told: &mut News, news: News) {
-        if news.view != told.view {
+    /// Tells what is news, and only that. The policy is told once in any case, since the child may still hold to that of an
+    /// earlier link; its view of the pool is worth keeping until there is another.
+    async fn tell(&self, news: News, view: &mut View, policy: &mut Option<Policy>) {
+        if news.view != *view {
             self.outbox.say(Message::Pool(news.view.clone())).await;
+            *view = news.view;
         }
-        if news.policy != told.policy {
+        if policy.as_ref() != Some(&news.policy) {
             self.outbox.say(Message::Policy(news.policy.clone())).await;
+            *policy = Some(news.policy);
         }
-        *told = news;
     }
 
     /// Sends every stream of the hub, each in a task of its own, as they come and go.
