@@ -27,6 +27,7 @@ mod memory;
 mod metrics;
 mod origin_dies;
 mod pool;
+mod probe;
 mod publisher_returns;
 mod push;
 mod rogue_children;

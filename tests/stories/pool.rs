@@ -1,11 +1,13 @@
 //! The pool at work: edges are listed, take the viewers, drain, are revoked, and are remembered over the origin's death.
 
 use anyhow::{Context as _, Result, ensure};
-use relay_tests::cluster::{Node, Origin, Ports};
+use relay_tests::cluster::{Node, Origin, Ports, edge_with_token};
 use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::http::{Answer, ask};
 use relay_tests::ledger::Ledger;
+use relay_tests::link::Link;
+use relay_tests::ports::free_port;
 use relay_tests::rtmp::where_play_leads;
 use relay_tests::story::{Turn, story};
 use relay_tests::viewer::{Flavour, Viewer};
@@ -13,19 +15,6 @@ use relay_tests::wait::until;
 use serde_json::Value;
 
 const STREAM: &str = "live/cam";
-
-/// The edges as the admin API lists them, once each is in that state.
-async fn edges_are(origin: &Origin, states: &[&str]) -> Result<Vec<Value>> {
-    let what = format!("the edges to be {states:?}");
-    until(what, async || {
-        let listed = origin.admin("/api/v1/edges").await.ok()?;
-        let edges = listed.as_array()?.clone();
-        let mut found: Vec<&str> = edges.iter().filter_map(|edge| edge["state"].as_str()).collect();
-        found.sort_unstable();
-        (found == states).then_some(edges)
-    })
-    .await
-}
 
 /// What the origin answers to one who wants the stream. It is asked with HEAD, so that an answer ends.
 async fn asks(origin: &Origin, query: &str) -> Result<Answer> {
@@ -65,7 +54,7 @@ fn edges_take_the_viewers() {
         two.start().await?;
         one.shows(STREAM).await?;
         two.shows(STREAM).await?;
-        let edges = edges_are(&origin, &["serving", "serving"]).await?;
+        let edges = origin.edges_are(&["serving", "serving"]).await?;
         let listed = origin.verb_says(&["edges"]).await?;
         ensure!(listed.matches("serving").count() == 2, "{listed}");
 
@@ -108,7 +97,7 @@ fn edges_take_the_viewers() {
         let (first, second) = (id_of(&edges, &one)?, id_of(&edges, &two)?);
         let said = origin.verb_says(&["edge", "drain", &first[..8]]).await?;
         ensure!(said.contains(&first), "{said}");
-        edges_are(&origin, &["draining", "serving"]).await?;
+        origin.edges_are(&["draining", "serving"]).await?;
         for _ in 0..20 {
             let sent = asks(&origin, "").await?;
             let location = sent.head.header("location").unwrap_or_default().to_owned();
@@ -122,13 +111,13 @@ fn edges_take_the_viewers() {
         })
         .await?;
         origin.verb_says(&["edge", "drain", &first, "--undo"]).await?;
-        edges_are(&origin, &["serving", "serving"]).await?;
+        origin.edges_are(&["serving", "serving"]).await?;
         viewer.gets(50).await?;
         viewer.is_content()?;
 
         // A revoked edge is gone: from the list, and from its link, which closes for good.
         origin.verb_says(&["edge", "revoke", &second]).await?;
-        edges_are(&origin, &["serving"]).await?;
+        origin.edges_are(&["serving"]).await?;
         let status = two.process()?.ended().await?;
         ensure!(!status.success(), "{status}");
         let why = two.log()?.text();
@@ -146,21 +135,24 @@ fn members_outlive_the_origin() {
         let ledger = Ledger::default();
         let url = origin.publish_url(STREAM).await?;
         let encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
-        let mut edge = origin.edge("edge").await?;
+        // A path that can be cut: it lives and plays on, and cannot dial back by itself.
+        let link = Link::open(free_port(), origin.ports().link, 1).await?;
+        let token = origin.token_by_way_of(link.address()).await?;
+        let mut edge = edge_with_token(stage, "edge", Ports::free(), &token)?;
         edge.start().await?;
         edge.shows(STREAM).await?;
-        let before = edges_are(&origin, &["serving"]).await?;
+        let before = origin.edges_are(&["serving"]).await?;
         until("the members to be written down", async || {
             let kept = std::fs::read_to_string(origin.state_dir().join("members.json")).ok()?;
             kept.contains(before[0]["id"].as_str()?).then_some(())
         })
         .await?;
-        // It cannot dial back by itself for a while: what the origin knows of it is what was written down.
-        edge.kill();
+        // What the origin knows of it from now on is what was written down.
+        link.cut();
         drop(encoder);
         origin.kill();
         origin.start().await?;
-        let after = edges_are(&origin, &["presumed"]).await?;
+        let after = origin.edges_are(&["presumed"]).await?;
         ensure!(after[0]["id"] == before[0]["id"], "{after:?}");
         let url = origin.publish_url(STREAM).await?;
         let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
@@ -171,7 +163,7 @@ fn members_outlive_the_origin() {
         })
         .await?;
         // It never comes back, and is presumed no longer; then the origin serves them itself.
-        edges_are(&origin, &["lost"]).await?;
+        origin.edges_are(&["lost"]).await?;
         origin.shows(STREAM).await?;
         Ok(())
     });
