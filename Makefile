@@ -43,7 +43,7 @@ deny: ## Run cargo-deny, where it is installed
 demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_PORTS=20000 moves the ports, STARTER=1 puts it into a small instance)
 	@exec $(if $(STARTER),scripts/starter -- )$(TARGET)/debug/demo
 
-tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, systemd-analyze, promtool, playwright-core
+tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, systemd-analyze, dig, drill, promtool, playwright-core
 	@scripts/tools $(TARGET)/tools
 
 bench-build:

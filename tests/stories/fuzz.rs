@@ -71,6 +71,11 @@ fn cascade_frames() {
     survives("cascade", fuzz::cascade::body, 2, frames);
 }
 
+#[test]
+fn dns_queries() {
+    survives("dns_queries", fuzz::dns::body, 2, queries);
+}
+
 /// Runs a body on what becomes of its corpus; before each input come as many bytes of chance as the body takes to
 /// choose between its ways.
 fn survives(name: &'static str, body: fn(&[u8]), choices: usize, corpus: fn() -> Result<Vec<Vec<u8>>>) {
@@ -237,6 +242,22 @@ fn frames() -> Result<Vec<Vec<u8>>> {
         control.extend(text.as_bytes());
     }
     Ok(vec![group, control])
+}
+
+/// Queries as resolvers send them: plain, and with EDNS, a cookie and a client's subnet.
+fn queries() -> Result<Vec<Vec<u8>>> {
+    let name = b"\x04live\x07Example\x03org\0";
+    let query = |counts: &[u8; 8], question: &[u8], rest: &[u8]| {
+        [&b"\x12\x34\x01\0"[..], counts, question, &name[..], rest].concat()
+    };
+    let extended =
+        b"\0\x01\0\x01\0\0\x29\x04\xd0\0\0\x80\0\0\x17\0\x0a\0\x08cookies!\0\x08\0\x07\0\x01\x18\0\xc0\0\x02";
+    Ok(vec![
+        query(b"\0\x01\0\0\0\0\0\0", b"", b"\0\x01\0\x01"),
+        query(b"\0\x01\0\0\0\0\0\0", b"\x03www", b"\0\x1c\0\x01"),
+        query(b"\0\x01\0\0\0\0\0\x01", b"", extended),
+        query(b"\0\x01\0\0\0\0\0\x01", b"\x03ns1\x03dns", extended),
+    ])
 }
 
 fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {

@@ -14,6 +14,7 @@ mod capacity;
 mod demo;
 mod dependencies;
 mod descriptors;
+mod dns;
 mod drain;
 mod edge_cut_off;
 mod ffmpeg_publishes_everyone_watches;

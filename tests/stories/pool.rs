@@ -1,5 +1,7 @@
 //! The pool at work: edges are listed, take the viewers, drain, are revoked, and are remembered over the origin's death.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, ensure};
 use relay_tests::cluster::{Node, Origin, Ports, edge_with_token};
 use relay_tests::encoder::Encoder;
@@ -8,8 +10,10 @@ use relay_tests::http::{Answer, ask};
 use relay_tests::ledger::Ledger;
 use relay_tests::link::Link;
 use relay_tests::ports::free_port;
+use relay_tests::process::output_of;
 use relay_tests::rtmp::where_play_leads;
 use relay_tests::story::{Turn, story};
+use relay_tests::tools::program;
 use relay_tests::viewer::{Flavour, Viewer};
 use relay_tests::wait::until;
 use serde_json::Value;
@@ -213,6 +217,69 @@ fn an_origin_without_edges_keeps_its_uplink() {
         let metrics = origin.metrics().await?;
         let refusals = metrics.sum_where("relay_admissions_total", "reason=\"uplink\"");
         ensure!(refusals.is_some_and(|count| count >= 2.0), "{refusals:?}");
+        Ok(())
+    });
+}
+
+/// What `dig` says of the zone's apex, asked at a port.
+async fn dig(port: u16) -> Result<String> {
+    let mut dig = program("dig")?;
+    dig.args([
+        "@127.0.0.1",
+        "-p",
+        &port.to_string(),
+        "live.example.org",
+        "A",
+        "+short",
+        "+tries=1",
+        "+time=1",
+    ]);
+    output_of(&mut dig).await
+}
+
+/// The pool's names stand for edges with room, at the origin and, from what that last said, at an edge, which goes on
+/// answering when the origin is dead (R81).
+#[test]
+fn the_pools_names_stand_for_its_edges() {
+    story("pool_names", Turn::Beside, async |stage| {
+        let (first, second) = (free_port(), free_port());
+        let zone = |port: u16| {
+            format!(
+                "[dns]\nlisten = \"127.0.0.1:{port}\"\nzone = \"live.example.org\"\n\
+                 nameservers = [\"ns1.live.example.org 192.0.2.1\"]\nfallback = [\"192.0.2.1\"]\n"
+            )
+        };
+        let mut origin = Origin::of_pool(stage, Ports::free(), &format!("\n{}", zone(first)))?;
+        origin.start().await?;
+        let alone = dig(first).await?;
+        ensure!(alone == "192.0.2.1\n", "nobody but the fallback: {alone:?}");
+        let mut edge = origin.edge("edge").await?;
+        edge.configure(&zone(second));
+        let begun = Instant::now();
+        edge.start().await?;
+        let named = |port: u16, address: &'static str| async move {
+            until(format!("port {port} to answer {address}"), async || {
+                (dig(port).await.ok()? == format!("{address}\n")).then_some(())
+            })
+            .await
+        };
+        named(first, "127.0.0.1").await?;
+        let took = begun.elapsed();
+        println!("pool_names: in DNS answers {took:.1?} after its start");
+        ensure!(took < Duration::from_secs(10), "{took:?}");
+        named(second, "127.0.0.1").await?;
+        let listed = origin.admin("/api/v1/edges").await?;
+        let id = id_of(listed.as_array().context("a list")?, &edge)?;
+        origin.verb_says(&["edge", "drain", &id]).await?;
+        named(first, "192.0.2.1").await?;
+        named(second, "192.0.2.1").await?;
+        origin.verb_says(&["edge", "drain", &id, "--undo"]).await?;
+        named(second, "127.0.0.1").await?;
+        origin.kill();
+        for _ in 0..10 {
+            let alive = dig(second).await?;
+            ensure!(alive == "127.0.0.1\n", "the origin is dead: {alive:?}");
+        }
         Ok(())
     });
 }

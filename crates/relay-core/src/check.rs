@@ -14,6 +14,7 @@ pub use nic::Nic;
 
 use crate::capacity::{Demand, Stated, judge};
 use crate::config::{Bitrate, Config, Listen, Program, PublishPolicy};
+use crate::dns::Zone;
 
 /// The part of an uplink, in hundredths, that edges may fill: QUIC paces itself, so that little headroom is enough.
 const UPLINK_FOR_EDGES: u64 = 95;
@@ -82,11 +83,11 @@ pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
         section("for this machine only", private(config)),
     ];
     sections.extend(own);
+    sections.push(section("records for the zone above", delegation(config)));
     sections.push(section("this machine", kernel::lines(config, facts)));
-    Report {
-        sections,
-        warnings: kernel::warnings(config, facts),
-    }
+    let mut warnings = kernel::warnings(config, facts);
+    warnings.extend(lone_nameserver(config));
+    Report { sections, warnings }
 }
 
 const fn section(title: &'static str, lines: Vec<String>) -> Section {
@@ -112,6 +113,12 @@ fn ports(config: &Config, program: Program) -> Vec<String> {
             )
         })
         .collect();
+    if let Some(listen) = name_server(config).filter(|listen| !listen.is_loopback()) {
+        lines.push(format!(
+            "UDP and TCP {}: resolvers of viewers ([dns] listen = \"{listen}\")",
+            port(listen)
+        ));
+    }
     if !config.metrics.listen.is_loopback() {
         lines.push(format!(
             "TCP {}: metrics, for your scraper alone ([metrics] listen = \"{}\")",
@@ -126,6 +133,7 @@ fn private(config: &Config) -> Vec<String> {
     doors(config)
         .into_iter()
         .chain([("TCP", "metrics", config.metrics.listen)])
+        .chain(name_server(config).map(|listen| ("UDP and TCP", "dns", listen)))
         .filter(|(_, _, listen)| listen.is_loopback())
         .map(|(transport, table, listen)| {
             format!("{transport} {}: [{table}] listen = \"{listen}\"", port(listen))
@@ -139,6 +147,25 @@ const fn doors(config: &Config) -> [(&'static str, &'static str, Listen); 3] {
         ("TCP", "http", config.http.listen),
         ("UDP", "link", config.link.listen),
     ]
+}
+
+/// Where the name server listens, if there is one.
+fn name_server(config: &Config) -> Option<Listen> {
+    config.dns.zone.as_ref().map(|_| config.dns.listen)
+}
+
+/// What to put into the zone above, so that viewers' resolvers come here.
+fn delegation(config: &Config) -> Vec<String> {
+    // A valid configuration has a valid zone or none.
+    let zone = Zone::of(&config.dns).ok().flatten();
+    zone.map(|zone| zone.delegation()).unwrap_or_default()
+}
+
+fn lone_nameserver(config: &Config) -> Option<String> {
+    let alone = config.dns.zone.is_some() && config.dns.nameservers.len() == 1;
+    alone.then(|| {
+        "[dns] nameservers has one entry: while its machine is away nobody finds the streams; let an edge answer, too".to_owned()
+    })
 }
 
 fn port(listen: Listen) -> String {

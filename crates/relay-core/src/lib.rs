@@ -15,6 +15,7 @@
 //! - [`link`]: the QUIC port between nodes.
 //! - [`pool`]: which edges there are, what each has left, and where the next viewer goes, sans-IO.
 //! - [`serve`]: where viewers and publishers come in.
+//! - [`dns`]: the name server that tells viewers where.
 //! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
 
 pub mod admin;
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod codec;
 pub mod command_line;
 pub mod config;
+pub mod dns;
 pub mod exit;
 pub mod fanout;
 pub mod flavour;

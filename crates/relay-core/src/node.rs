@@ -22,6 +22,7 @@ use crate::admission::ServePolicy;
 use crate::check::Facts;
 use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
+use crate::dns;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::limits::OpenFiles;
 use crate::node_metrics;
@@ -54,6 +55,17 @@ pub enum NodeError {
     /// A metric's name is taken: a mistake of ours.
     #[error("cannot register metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+}
+
+/// Why a node does not answer its zone's names.
+#[derive(Debug, thiserror::Error)]
+pub enum NamesError {
+    /// The zone.
+    #[error(transparent)]
+    Zone(#[from] dns::ZoneError),
+    /// The port, or the metrics.
+    #[error(transparent)]
+    Server(#[from] dns::ServerError),
 }
 
 /// Streams and fan-out of a node, and what runs for it.
@@ -191,6 +203,25 @@ impl Node {
         self.tasks.spawn(Arc::clone(&site).serve_http(http));
         self.tasks.spawn(site.serve_rtmp(rtmp));
         Ok(doors)
+    }
+
+    /// Answers the zone's names from what `source` offers, if `[dns]` names a zone. Gives the port, the same for UDP and TCP.
+    ///
+    /// # Errors
+    /// The port could not be had, or a metric's name is taken.
+    pub fn answer_names(
+        &self,
+        config: &Config,
+        source: &Arc<dns::Source>,
+        registry: &Registry,
+    ) -> Result<Option<SocketAddr>, NamesError> {
+        let Some(zone) = dns::Zone::of(&config.dns)? else {
+            return Ok(None);
+        };
+        let server = dns::Server::bind(&config.dns, zone, Arc::clone(source), self.clock, registry)?;
+        let address = server.address();
+        self.tasks.spawn(server.run(self.stop.clone()));
+        Ok(Some(address))
     }
 
     /// What an operator can see and do here.

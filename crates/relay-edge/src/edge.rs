@@ -33,6 +33,9 @@ use crate::reach::public;
 /// How long after a drain's window those who wait for their group's end are waited for.
 const LAST_GROUP: Duration = Duration::from_secs(10);
 
+/// How long the origin has to hear of a drain before the first viewer goes: two reports.
+const NOTICE: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether all have gone.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -110,6 +113,9 @@ impl Edge {
         };
         register_reach(&registry, us.clone()).map_err(NodeError::from)?;
         node.doorman.know_elsewhere(Arc::new(us.others.clone()));
+        if let Some(address) = node.answer_names(config, us.others.names(), &registry)? {
+            tracing::info!(%address, "answering the pool's names");
+        }
         let pool = Pool::new(port.endpoint, quic, config, registry, us.clone());
         Ok(Self {
             node,
@@ -186,6 +192,9 @@ async fn drained(us: &Presence, window: Duration) {
         return;
     }
     tracing::info!(viewers = us.fanout.viewers(), ?window, "draining");
+    us.close_doors();
+    // Whoever leaves asks where to go: nobody must be sent here any more by then.
+    tokio::time::sleep(NOTICE).await;
     us.drain(window);
     let gone = async {
         while us.fanout.viewers() > 0 {

@@ -4,7 +4,7 @@ use relay_core::config::ConfigError;
 use relay_core::exit::Exit;
 use relay_core::link::join::JoinError;
 use relay_core::link::quic::{BindError as LinkBindError, NoInitialCipher};
-use relay_core::node::NodeError;
+use relay_core::node::{NamesError, NodeError};
 use relay_core::serve::BindError;
 use relay_core::tls::{CaError, SettingsError};
 use relay_core::token::AddressError;
@@ -44,6 +44,9 @@ pub enum EdgeError {
     /// QUIC refused them.
     #[error(transparent)]
     Quic(#[from] NoInitialCipher),
+    /// The zone's names.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The admin socket.
     #[error("cannot open the admin socket {path}: {error}")]
     Admin {
@@ -58,7 +61,8 @@ impl EdgeError {
     /// The exit code that says so to an init system.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Parent(_) => Exit::Config,
+            Self::Config(_) | Self::Parent(_) | Self::Names(NamesError::Zone(_)) => Exit::Config,
+            Self::Names(NamesError::Server(_)) => Exit::Unavailable,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,
             Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
             Self::Join(_) | Self::Revoked => Exit::NoPermission,

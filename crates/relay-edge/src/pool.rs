@@ -78,6 +78,7 @@ impl Pool {
     /// What TLS or QUIC has against the certificate, or a metric's name.
     pub fn start(self, joined: &Joined, node: &Node, readiness: &Readiness) -> Result<Child, EdgeError> {
         let us = joined.credentials.peer().instance;
+        self.us.others.leave_out(name_of(us));
         let server = tls::server(Arc::clone(&joined.credentials), &joined.root, &[LINK_ALPN])?;
         self.endpoint
             .set_server_config(Some(quic::server_config(server, &self.quic)?));

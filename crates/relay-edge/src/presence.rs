@@ -35,10 +35,15 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// From now on it takes nobody new, and lets those who are there go, spread over `window`.
-    pub fn drain(&self, window: Duration) {
+    /// From now on it takes nobody new, and says so in its reports.
+    pub fn close_doors(&self) {
         self.draining.store(true, Ordering::Relaxed);
         self.doorman.set_draining(true);
+    }
+
+    /// It takes nobody new, and lets those who are there go, spread over `window`.
+    pub fn drain(&self, window: Duration) {
+        self.close_doors();
         self.fanout.drain(Some(window));
     }
 

@@ -3,7 +3,7 @@
 use relay_core::config::ConfigError;
 use relay_core::exit::Exit;
 use relay_core::link::quic::{BindError as LinkBindError, NoInitialCipher};
-use relay_core::node::NodeError;
+use relay_core::node::{NamesError, NodeError};
 use relay_core::serve::BindError;
 use relay_core::tls::SettingsError;
 use relay_core::token::AddressError;
@@ -49,6 +49,9 @@ pub enum StartError {
     /// The tokens and revocations.
     #[error(transparent)]
     Desk(#[from] DeskError),
+    /// The zone's names.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The admin socket.
     #[error("cannot open the admin socket {path}: {error}")]
     Admin {
@@ -63,7 +66,8 @@ impl StartError {
     /// The exit code that says so to an init system.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Config(_) | Self::Names(NamesError::Zone(_)) => Exit::Config,
+            Self::Names(NamesError::Server(_)) => Exit::Unavailable,
             Self::State(_) | Self::Desk(_) => Exit::CannotCreate,
             Self::Source(_) => Exit::IoError,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,

@@ -108,6 +108,7 @@ impl Origin {
         let pool = Arc::new(pool);
         let prober = Prober::new(Arc::clone(&pool), Arc::clone(&node.hub), clock, &registry);
         let prober = prober.map_err(NodeError::from)?;
+        let names = node.answer_names(config, pool.names(), &registry)?;
         let links = Links::new(port, identity, Arc::clone(&desk), &node, &pool, config, &registry)?;
         let admin = match config.admin_socket(Program::Origin, environment)? {
             Some(path) => Some(open_admin(&path).await?),
@@ -126,6 +127,9 @@ impl Origin {
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
             %files, state = %state.folder().display(), "relay-origin is up"
         );
+        if let Some(address) = names {
+            tracing::info!(%address, zone = config.dns.zone.as_ref().map(tracing::field::display), "answering the pool's names");
+        }
         Ok(Self {
             node,
             publishing,

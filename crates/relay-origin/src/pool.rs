@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use relay_core::cascade::Instance;
-use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, Report};
+use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, Report, View};
 use relay_core::clock::Clock;
-use relay_core::link::parent::{News, Parent, ParentDesk};
+use relay_core::dns;
+use relay_core::link::parent::{Parent, ParentDesk};
 use relay_core::pool::{Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State};
 use relay_core::serve::Elsewhere;
 use tokio::time::MissedTickBehavior;
@@ -16,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::ingest::Floors;
 use crate::state;
 
-/// How often it is looked whether members have come, gone or were told to drain, which is written down then. What a crash
-/// takes is found out anew by their links.
-const SAVE: Duration = Duration::from_secs(1);
+/// How often the names are brought up to date, and it is looked whether members have come, gone or were told to drain, which is
+/// written down then. What a crash takes is found out anew by their links.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How old what is written of their loads may be, in milliseconds. After a restart it decides for some seconds where viewers
 /// go.
@@ -35,6 +36,8 @@ pub struct Pool {
     state: Arc<state::State>,
     /// Set once the parent is there: who is linked is who is a member.
     parent: OnceLock<Parent>,
+    /// What the zone's names stand for.
+    names: Arc<dns::Source>,
 }
 
 impl Pool {
@@ -57,7 +60,13 @@ impl Pool {
             floors,
             state,
             parent: OnceLock::new(),
+            names: Arc::default(),
         }
+    }
+
+    /// The addresses where viewers find edges with room, kept up to date while [`run`](Self::run) runs.
+    pub const fn names(&self) -> &Arc<dns::Source> {
+        &self.names
     }
 
     /// The links by which members speak. Only the first call counts.
@@ -120,13 +129,14 @@ impl Pool {
         }
     }
 
-    /// Writes the members down, until `stop`: soon after one came, went or was told to drain, and what they carry now and then.
+    /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and what they carry now and then.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(SAVE);
+        let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut written, mut written_ms) = (Vec::new(), 0);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let now = self.clock.now();
+            self.names.offer(self.roster().addresses(Scheme::Http, now));
             let members = self.roster().remember(now);
             let lasting: Vec<Remembered> = members.iter().map(lasting).collect();
             if lasting == written && (members.is_empty() || now.mono_ms < written_ms + SAVE_ALL_MS) {
@@ -200,17 +210,18 @@ impl ParentDesk for Pool {
         }
     }
 
-    fn news(&self, child: &Instance) -> Option<News> {
-        let now = self.clock.now();
-        let mut roster = self.roster();
-        let mut view = roster.view(MAX_OFFERS, now, &mut chance);
-        view.offers.retain(|offer| offer.instance != *child);
-        let policy = Policy {
+    fn policy(&self, child: &Instance) -> Option<Policy> {
+        let roster = self.roster();
+        Some(Policy {
             drain_seconds: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
             unreachable: roster.unreachable(child),
             ..Policy::default()
-        };
-        Some(News { view, policy })
+        })
+    }
+
+    fn view(&self, _: &Instance) -> Option<View> {
+        let now = self.clock.now();
+        Some(self.roster().view(MAX_OFFERS, now, &mut chance))
     }
 
     fn floors(&self, _: &Instance, floors: &[Floor]) {

@@ -65,6 +65,30 @@ fn the_defaults_on_a_good_machine_are_said_in_full() {
 }
 
 #[test]
+fn a_zone_is_said_with_the_records_that_it_needs() {
+    let text = "[dns]\nzone = 'live.example.org'\nnameservers = ['ns1.live.example.org 192.0.2.1']";
+    let report = said(text, &good());
+    for line in [
+        "  UDP and TCP 53: resolvers of viewers ([dns] listen = \"[::]:53\")\n",
+        "records for the zone above:\n  live.example.org. 3600 IN NS ns1.live.example.org.\n  \
+         ns1.live.example.org. 3600 IN A 192.0.2.1\n",
+        "warning: [dns] nameservers has one entry",
+    ] {
+        assert!(report.contains(line), "{report}");
+    }
+    let two = report_of_two(text);
+    assert!(
+        two.contains("UDP and TCP 5353: [dns] listen = \"127.0.0.1:5353\"") && !two.contains("warning"),
+        "{two}"
+    );
+}
+
+fn report_of_two(text: &str) -> String {
+    let two = text.replace("1']", "1', 'ns2.example.net']\nlisten = '127.0.0.1:5353'");
+    said(&two, &good())
+}
+
+#[test]
 fn the_uplink_is_said_in_edges_and_viewers() {
     let line = |text: &str| uplink(&config(&format!("[origin]\n{text}")));
     assert_eq!(

@@ -6,6 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::de::{DeTable, DeValue};
 
 use super::{Bitrate, ByteSize, Config, Listen, Seconds};
+use crate::dns::Zone;
 
 /// A setting that cannot stand as it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     check_tokens(config)?;
     check_listeners(config)?;
     check_link(config)?;
+    check_dns(config)?;
     check_origin(config)
 }
 
@@ -130,14 +132,21 @@ fn check_tokens(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Two TCP listeners on one port: the second could not be bound.
+/// Two listeners on one port: the second could not be bound.
 fn check_listeners(config: &Config) -> Result<(), Fault> {
-    let mut taken: Vec<(&str, Listen)> = Vec::new();
-    let listeners = [
+    let dns = config.dns.zone.as_ref().map(|_| ("dns", config.dns.listen));
+    let tcp = [
         ("rtmp", config.rtmp.listen),
         ("http", config.http.listen),
         ("metrics", config.metrics.listen),
     ];
+    let udp = [("link", config.link.listen)];
+    check_apart(tcp.into_iter().chain(dns))?;
+    check_apart(udp.into_iter().chain(dns))
+}
+
+fn check_apart<'a>(listeners: impl Iterator<Item = (&'a str, Listen)>) -> Result<(), Fault> {
+    let mut taken: Vec<(&str, Listen)> = Vec::new();
     for (table, listen) in listeners {
         if let Some((other, _)) = taken.iter().find(|(_, taken)| taken.collides(listen)) {
             let message = format!("[{other}] listens on port {} already", listen.port());
@@ -165,6 +174,21 @@ fn check_link(config: &Config) -> Result<(), Fault> {
         return Err(Fault::new("link.window", message));
     }
     Ok(())
+}
+
+fn check_dns(config: &Config) -> Result<(), Fault> {
+    let dns = &config.dns;
+    let s = Seconds::new;
+    within("dns.ttl", dns.ttl, s(1)..=s(3600))?;
+    if !dns.ttl.millis().is_multiple_of(1000) {
+        return Err(Fault::new("dns.ttl", "DNS counts in whole seconds"));
+    }
+    number("dns.answers", dns.answers, 1..=8)?;
+    number("dns.rate_limit", dns.rate_limit, 0..=1_000_000)?;
+    match Zone::of(dns) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::new(error.key(), error.to_string())),
+    }
 }
 
 fn check_origin(config: &Config) -> Result<(), Fault> {

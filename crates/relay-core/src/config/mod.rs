@@ -8,6 +8,7 @@
 mod address;
 mod amount;
 mod check;
+mod dns;
 mod edge;
 mod environment;
 mod fault;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::{Host, HostPort, Listen};
 pub use amount::{Bitrate, ByteSize, Seconds};
+pub use dns::{Dns, DomainName, Nameserver};
 pub use edge::Edge;
 pub use environment::{DRAIN, Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
@@ -81,6 +83,8 @@ pub struct Config {
     pub fanout: Fanout,
     /// `[viewers]`.
     pub viewers: Viewers,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[limits]`.
     pub limits: Limits,
     /// `[origin]`, which an edge does not use.

@@ -41,6 +41,13 @@ fn full() -> Config {
             shards: Some(std::num::NonZeroU16::MIN),
             ..Fanout::default()
         },
+        dns: Dns {
+            zone: Some("a.b".parse().unwrap()),
+            nameservers: vec!["n.c".parse().unwrap()],
+            names: vec!["www".parse().unwrap()],
+            fallback: vec!["192.0.2.1".parse().unwrap()],
+            ..Dns::default()
+        },
         limits: Limits {
             log_budget: Some(ByteSize::from_bytes(1 << 30)),
             ..Limits::default()
@@ -77,7 +84,7 @@ fn keys(table: &Table) -> Vec<String> {
             let path = format!("{lead}{key}");
             match value {
                 toml::Value::Table(inner) => walk(&format!("{path}."), inner, keys),
-                toml::Value::Array(items) => {
+                toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
                     for inner in items.iter().filter_map(toml::Value::as_table) {
                         walk(&format!("{path}."), inner, keys);
                     }
@@ -216,6 +223,22 @@ fn settings_that_contradict_each_other_are_marked() {
             "a whole link may not have less under way than one group of it (16MiB)",
         ),
         (
+            "[dns]\nzone = \"a.b\"\nnameservers = [\"n.c\", \"n.a.b\"]",
+            "3:23",
+            "n.a.b lies in the zone, so its addresses have to stand here: \"n.a.b 192.0.2.1\"",
+        ),
+        (
+            "[dns]\nzone = \"a.b\"\nnameservers = [\"n.c\"]\nlisten = \"[::]:4433\"",
+            "4:10",
+            "[link] listens on port 4433 already",
+        ),
+        (
+            "[dns]\nzone = \"a.b\"\nnameservers = [\"n.c\"]\nlisten = \"[::1]:8080\"",
+            "4:10",
+            "[http] listens on port 8080 already",
+        ),
+        ("[dns]\nttl = \"1500ms\"", "2:7", "DNS counts in whole seconds"),
+        (
             "[origin]\nuplink = \"1Mbit\"",
             "2:10",
             "the uplink carries not even one stream of 2.5 Mbit/s (stream_rate)",
@@ -282,6 +305,8 @@ fn ranges_hold_at_both_ends() {
         ("fanout.period_min", "'4ms'", "'5ms'", "'1s'", "'1001ms'"),
         ("fanout.period_max", "'4ms'", "'5ms'", "'1s'", "'1001ms'"),
         ("viewers.send_buffer", "'7KiB'", "'8KiB'", "'16MiB'", "'17MiB'"),
+        ("dns.ttl", "'0s'", "'1s'", "'1h'", "'3601s'"),
+        ("dns.answers", "0", "1", "8", "9"),
         ("viewers.unsent", "'1KiB'", "'2KiB'", "'16MiB'", "'17MiB'"),
         (
             "edge.capacity",

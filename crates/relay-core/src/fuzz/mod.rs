@@ -6,6 +6,7 @@
 pub mod amf0;
 pub mod cascade;
 pub mod chunk;
+pub mod dns;
 pub mod flv;
 pub mod http;
 pub mod rtmp;

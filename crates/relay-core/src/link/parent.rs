@@ -32,18 +32,13 @@ const PING: Duration = Duration::from_millis(500);
 /// How often it is looked whether there is news of the pool.
 const NEWS: Duration = Duration::from_secs(1);
 
+/// In how many of these looks a child that sends nobody elsewhere is told of other nodes once: a view takes some KB of the
+/// uplink.
+const SECONDS_PER_VIEW: u32 = 5;
+
 /// A stream that a child holds and this node lacks is given so long to come back, as after a restart of either; then
 /// the child is told that it has ended. Longer than an origin's grace window.
 const UNCLAIMED: Duration = Duration::from_secs(20);
-
-/// What a parent tells a child of the pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
-    /// Other nodes that serve viewers.
-    pub view: View,
-    /// What the pool wants of the child.
-    pub policy: Policy,
-}
 
 /// What a parent does with what children say: passes it to the pool's brain, or to nobody.
 pub trait ParentDesk: Send + Sync + 'static {
@@ -53,8 +48,11 @@ pub trait ParentDesk: Send + Sync + 'static {
     /// A link of a child's is over.
     fn unlinked(&self, child: &Instance, role: LinkRole);
 
-    /// What a child should know of the pool; asked each second. `None` if this node knows nothing of it.
-    fn news(&self, child: &Instance) -> Option<News>;
+    /// What the pool wants of a child; asked each second. `None` if this node knows nothing of the pool.
+    fn policy(&self, child: &Instance) -> Option<Policy>;
+
+    /// Where else viewers can be sent; asked now and then. `None` if this node knows nothing of the pool.
+    fn view(&self, child: &Instance) -> Option<View>;
 
     /// A child holds streams up to these epochs and times: they must not fall below.
     fn floors(&self, child: &Instance, floors: &[Floor]);
@@ -75,7 +73,11 @@ impl ParentDesk for NoDesk {
 
     fn unlinked(&self, _: &Instance, _: LinkRole) {}
 
-    fn news(&self, _: &Instance) -> Option<News> {
+    fn policy(&self, _: &Instance) -> Option<Policy> {
+        None
+    }
+
+    fn view(&self, _: &Instance) -> Option<View> {
         None
     }
 
@@ -403,7 +405,7 @@ impl Session<'_> {
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut news = tokio::time::interval(NEWS);
         news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut view, mut policy) = (View::default(), None);
+        let (mut policy, mut seconds) = (None, 0_u32);
         let (mut nonce, mut may_move) = (0, true);
         loop {
             tokio::select! {
@@ -411,9 +413,14 @@ impl Session<'_> {
                     nonce += 1;
                     self.outbox.mention(Message::Ping { nonce });
                 }
-                _ = news.tick() => if let Some(news) = self.parent.0.desk.news(self.child) {
-                    self.tell(news, &mut view, &mut policy).await;
-                },
+                _ = news.tick() => {
+                    self.tell_policy(&mut policy).await;
+                    let drains = policy.as_ref().is_some_and(|policy| policy.drain_seconds.is_some());
+                    if seconds.is_multiple_of(SECONDS_PER_VIEW) || drains || self.needs_others() {
+                        self.tell_view().await;
+                    }
+                    seconds = seconds.wrapping_add(1);
+                }
                 changed = hops.changed(), if may_move => match changed {
                     Ok(()) => {
                         self.outbox.say(Message::Hops { hops: self.parent.hops() }).await;
@@ -425,17 +432,29 @@ impl Session<'_> {
         }
     }
 
-    /// Tells what is news, and only that. The policy is told once in any case, since the child may still hold to that of an
-    /// earlier link; its view of the pool is worth keeping until there is another.
-    async fn tell(&self, news: News, view: &mut View, policy: &mut Option<Policy>) {
-        if news.view != *view {
-            self.outbox.say(Message::Pool(news.view.clone())).await;
-            *view = news.view;
+    /// Tells what the pool wants of the child: once in any case, since the child may still hold to what it was told on an earlier
+    /// link, and then if that has changed.
+    async fn tell_policy(&self, told: &mut Option<Policy>) {
+        let policy = self.parent.0.desk.policy(self.child);
+        if let Some(policy) = policy.as_ref().filter(|policy| told.as_ref() != Some(policy)) {
+            self.outbox.say(Message::Policy(policy.clone())).await;
+            *told = Some(policy.clone());
         }
-        if policy.as_ref() != Some(&news.policy) {
-            self.outbox.say(Message::Policy(news.policy.clone())).await;
-            *policy = Some(news.policy);
+    }
+
+    async fn tell_view(&self) {
+        if let Some(view) = self.parent.0.desk.view(self.child) {
+            self.outbox.say(Message::Pool(view)).await;
         }
+    }
+
+    /// Whether the child sends viewers elsewhere, or soon will.
+    fn needs_others(&self) -> bool {
+        let links = self.parent.links();
+        links.get(&self.id).is_some_and(|Link { report, .. }| {
+            let half_full = report.committed.zip(report.capacity);
+            report.full || report.draining || half_full.is_some_and(|(used, all)| used > all / 2)
+        })
     }
 
     /// Sends every stream of the hub, each in a task of its own, as they come and go.

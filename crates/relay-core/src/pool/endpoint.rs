@@ -155,11 +155,11 @@ impl FromStr for Endpoint {
             return Err(EndpointError::Rest);
         }
         let (host, port) = split(rest)?;
-        Ok(Self {
-            scheme,
-            host,
-            port: port.map_or(Ok(scheme.default_port()), read_port)?,
-        })
+        let port = match port {
+            Some(port) => read_port(port)?,
+            None => scheme.default_port(),
+        };
+        Ok(Self { scheme, host, port })
     }
 }
 

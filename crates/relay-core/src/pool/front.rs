@@ -1,4 +1,4 @@
-//! One endpoint of an edge: its health, and when it is probed next.
+//! The endpoints of an edge: the health of each, and when it is probed next.
 
 use std::net::IpAddr;
 
@@ -33,12 +33,12 @@ impl Front {
     }
 
     /// Whether the probe has come to a finding, good or not.
-    pub(super) fn is_proven(&self) -> bool {
-        self.health.standing() != Standing::Unproven
+    pub(super) const fn is_proven(&self) -> bool {
+        !matches!(self.health.standing(), Standing::Unproven)
     }
 
     /// Whether viewers are sent there.
-    pub(super) fn is_good(&self, rules: &RosterConfig) -> bool {
+    pub(super) const fn is_good(&self, rules: &RosterConfig) -> bool {
         !rules.probing || self.health.is_good()
     }
 
@@ -77,29 +77,128 @@ impl Front {
     }
 }
 
-/// The fronts of an edge that names `public` and is seen at `remote`. Of `old` ones that are still named, what is known is
-/// kept; if that is `stale`, then only that they were bad: a liar does not clear its name by coming back.
-pub(super) fn fronts(
-    public: &[Endpoint],
-    remote: IpAddr,
-    old: &[Front],
-    stale: bool,
-    now_ms: u64,
-) -> Vec<Front> {
-    let mut fronts: Vec<Front> = Vec::new();
-    for endpoint in public {
-        let endpoint = endpoint.seen_at(remote);
-        if fronts.len() == MAX_ENDPOINTS || fronts.iter().any(|front| front.endpoint == endpoint) {
-            continue;
+/// The fronts of one edge, at most [`MAX_ENDPOINTS`] and none twice; and what is asked of them time and again, worked out
+/// when they change: a roster asks it of thousands of edges each second.
+#[derive(Clone, Debug)]
+pub(super) struct Fronts {
+    all: Vec<Front>,
+    http: bool,
+    rtmp: bool,
+    /// When the first is due for a probe: of those without a finding, and of the others.
+    due_ms: [u64; 2],
+}
+
+impl Fronts {
+    /// These, without what is too many.
+    pub(super) fn new(fronts: impl Iterator<Item = Front>, rules: &RosterConfig) -> Self {
+        let mut all: Vec<Front> = Vec::new();
+        for front in fronts {
+            if all.len() < MAX_ENDPOINTS && all.iter().all(|other| other.endpoint != front.endpoint) {
+                all.push(front);
+            }
         }
-        let known = old.iter().find(|front| front.endpoint == endpoint);
-        let kept = known.filter(|front| !stale || front.health.standing() == Standing::Bad);
-        fronts.push(
-            kept.cloned()
-                .unwrap_or_else(|| Front::new(endpoint, Standing::Unproven, now_ms)),
-        );
+        let mut fronts = Self {
+            all,
+            http: false,
+            rtmp: false,
+            due_ms: [0; 2],
+        };
+        fronts.work_out(rules);
+        fronts
     }
-    fronts
+
+    /// Those of an edge that names `public` and is seen at `remote`. Of old ones that are still named, what is known is kept;
+    /// if that is `stale`, then only that they were bad: a liar does not clear its name by coming back.
+    #[must_use]
+    pub(super) fn renamed(
+        &self,
+        public: &[Endpoint],
+        remote: IpAddr,
+        stale: bool,
+        rules: &RosterConfig,
+        now_ms: u64,
+    ) -> Self {
+        let front = |endpoint: &Endpoint| {
+            let endpoint = endpoint.seen_at(remote);
+            let known = self.all.iter().find(|front| front.endpoint == endpoint);
+            let kept = known.filter(|front| !stale || front.health.standing() == Standing::Bad);
+            kept.cloned()
+                .unwrap_or_else(|| Front::new(endpoint, Standing::Unproven, now_ms))
+        };
+        Self::new(public.iter().map(front), rules)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Front> {
+        self.all.iter()
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether viewers who speak `scheme` are sent to one of them.
+    pub(super) const fn serves(&self, scheme: Scheme) -> bool {
+        match scheme {
+            Scheme::Http => self.http,
+            Scheme::Rtmp => self.rtmp,
+        }
+    }
+
+    /// Whether viewers are sent to any of them.
+    pub(super) const fn is_open(&self) -> bool {
+        self.http || self.rtmp
+    }
+
+    /// Takes what the probe found at one of them, and tells how it stands from now on if it stood otherwise before.
+    pub(super) fn found(
+        &mut self,
+        endpoint: &Endpoint,
+        finding: Finding,
+        rules: &RosterConfig,
+        now_ms: u64,
+    ) -> Option<Standing> {
+        let front = self.all.iter_mut().find(|front| front.endpoint == *endpoint)?;
+        let before = front.health.standing();
+        front.found(finding, rules, now_ms);
+        let after = front.health.standing();
+        self.work_out(rules);
+        (after != before).then_some(after)
+    }
+
+    /// Whether any of them is due for a probe, of those that are [proven](Front::is_proven) or of the others.
+    pub(super) const fn is_due(&self, proven: bool, now_ms: u64) -> bool {
+        self.due_ms[proven as usize] <= now_ms
+    }
+
+    /// At most `count` of those that are [due](Self::is_due) for a probe, which somebody now goes to make.
+    pub(super) fn take_due(
+        &mut self,
+        count: usize,
+        proven: bool,
+        scatter: u64,
+        rules: &RosterConfig,
+        now_ms: u64,
+    ) -> Vec<Endpoint> {
+        let due = |front: &&mut Front| front.due_ms <= now_ms && front.is_proven() == proven;
+        let taken = self.all.iter_mut().filter(due).take(count).map(|front| {
+            front.is_probed(rules, scatter, now_ms);
+            front.endpoint.clone()
+        });
+        let taken = taken.collect();
+        self.work_out(rules);
+        taken
+    }
+
+    fn work_out(&mut self, rules: &RosterConfig) {
+        self.http = self.all.iter().any(|front| front.serves(Scheme::Http, rules));
+        self.rtmp = self.all.iter().any(|front| front.serves(Scheme::Rtmp, rules));
+        self.due_ms = [false, true].map(|proven| {
+            let of_kind = self.all.iter().filter(|front| front.is_proven() == proven);
+            of_kind.map(|front| front.due_ms).min().unwrap_or(u64::MAX)
+        });
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +217,9 @@ mod tests {
             "rtmp://edge.example.org",
         ]
         .map(endpoint);
-        let fronts = fronts(&public, "::ffff:192.0.2.7".parse().unwrap(), &[], false, 0);
+        let remote = "::ffff:192.0.2.7".parse().unwrap();
+        let rules = RosterConfig::default();
+        let fronts = Fronts::new(std::iter::empty(), &rules).renamed(&public, remote, false, &rules, 0);
         let texts: Vec<_> = fronts.iter().map(|front| front.text.as_str()).collect();
         assert_eq!(texts, ["http://192.0.2.7:8080", "rtmp://edge.example.org"]);
     }
@@ -128,16 +229,18 @@ mod tests {
         let rules = RosterConfig::default();
         let public = ["http://192.0.2.7", "http://192.0.2.8"].map(endpoint);
         let remote = "192.0.2.7".parse().unwrap();
-        let mut old = fronts(&public, remote, &[], false, 0);
-        old[0].found(Finding::Wrong("another hash".to_owned()), &rules, 0);
-        old[1].found(Finding::Good, &rules, 0);
+        let mut old = Fronts::new(std::iter::empty(), &rules).renamed(&public, remote, false, &rules, 0);
+        old.found(&public[0], Finding::Wrong("another hash".to_owned()), &rules, 0);
+        old.found(&public[1], Finding::Good, &rules, 0);
         let standings = |stale| {
-            fronts(&public, remote, &old, stale, 0)
-                .into_iter()
-                .map(|f| f.health.standing())
+            let fronts = old.renamed(&public, remote, stale, &rules, 0);
+            fronts
+                .iter()
+                .map(|front| front.health.standing())
+                .collect::<Vec<_>>()
         };
-        assert!(standings(false).eq([Standing::Bad, Standing::Good]));
-        assert!(standings(true).eq([Standing::Bad, Standing::Unproven]));
+        assert_eq!(standings(false), [Standing::Bad, Standing::Good]);
+        assert_eq!(standings(true), [Standing::Bad, Standing::Unproven]);
     }
 
     #[test]

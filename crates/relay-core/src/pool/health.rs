@@ -84,8 +84,8 @@ impl Health {
     }
 
     /// Whether viewers can be sent there.
-    pub fn is_good(&self) -> bool {
-        self.standing == Standing::Good
+    pub const fn is_good(&self) -> bool {
+        matches!(self.standing, Standing::Good)
     }
 
     /// What was wrong last, while or since it was so; nothing once it is good.

@@ -96,8 +96,7 @@ impl Egress {
             self.samples[SAMPLES - 1].1 = bytes;
             return;
         }
-        self.samples.rotate_left(1);
-        self.samples[SAMPLES - 1] = (now_ms, bytes);
+        self.samples = [self.samples[1], self.samples[2], (now_ms, bytes)];
         self.known = (self.known + 1).min(SAMPLES);
     }
 
@@ -122,6 +121,8 @@ impl Egress {
 pub(super) struct Promised {
     /// The number of the half second, and bits a second promised in it.
     buckets: [(u64, u64); BUCKETS as usize],
+    /// The newest of the numbers: most edges were promised nothing lately.
+    newest: u64,
 }
 
 impl Promised {
@@ -134,15 +135,20 @@ impl Promised {
             *bucket = (number, 0);
         }
         bucket.1 = bucket.1.saturating_add(bits);
+        self.newest = self.newest.max(number);
     }
 
     /// What still counts.
     pub(super) fn bits(&self, now_ms: u64) -> u64 {
         let number = now_ms / BUCKET_MS;
+        let counts = |of: u64| number.saturating_sub(of) < BUCKETS;
+        if !counts(self.newest) {
+            return 0;
+        }
         let mut sum = 0_u64;
-        for (of, bits) in self.buckets {
-            if number.saturating_sub(of) < BUCKETS {
-                sum = sum.saturating_add(bits);
+        for (of, bits) in &self.buckets {
+            if counts(*of) {
+                sum = sum.saturating_add(*bits);
             }
         }
         sum

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::config::RosterConfig;
-use super::endpoint::{Endpoint, Scheme};
-use super::front::{Front, fronts};
+use super::endpoint::Endpoint;
+use super::front::{Front, Fronts};
 use super::health::Standing;
 use super::load::Load;
 use crate::cascade::Instance;
@@ -79,7 +79,7 @@ pub(super) struct Member {
     pub(super) version: String,
     pub(super) remote: Option<IpAddr>,
     pub(super) parent: Option<Instance>,
-    pub(super) fronts: Vec<Front>,
+    pub(super) fronts: Fronts,
     pub(super) load: Load,
     /// Where its metrics can be scraped.
     pub(super) metrics: Option<String>,
@@ -100,13 +100,13 @@ pub(super) struct Member {
 
 impl Member {
     /// A member of whom only the name is known.
-    pub(super) fn new(instance: Instance, now_ms: u64) -> Self {
+    pub(super) fn new(instance: Instance, rules: &RosterConfig, now_ms: u64) -> Self {
         Self {
             instance,
             version: String::new(),
             remote: None,
             parent: None,
-            fronts: Vec::new(),
+            fronts: Fronts::new(std::iter::empty(), rules),
             load: Load::default(),
             metrics: None,
             load_known: false,
@@ -128,7 +128,7 @@ impl Member {
             self.load_known = false;
         }
         let stale = self.silence_ms(now_ms) > rules.presume_ms;
-        self.fronts = fronts(&arrival.public, arrival.remote, &self.fronts, stale, now_ms);
+        self.fronts = (self.fronts).renamed(&arrival.public, arrival.remote, stale, rules, now_ms);
         self.version = arrival.version;
         self.remote = Some(arrival.remote.to_canonical());
         self.parent = arrival.parent;
@@ -206,7 +206,7 @@ impl Member {
         if self.is_draining() {
             return State::Draining;
         }
-        if !self.fronts.iter().any(|front| front.is_good(rules)) {
+        if !self.fronts.is_open() {
             let hopeless = self.fronts.is_empty() || self.fronts.iter().any(|front| front.gave_up(rules));
             return if hopeless {
                 State::Unreachable
@@ -223,22 +223,17 @@ impl Member {
         }
     }
 
-    /// The weight that it is offered with, in bits a second: its headroom, or 0 if it takes nobody.
+    /// The weight that it is offered with wherever an endpoint of it is good, in bits a second: its headroom if it is
+    /// [serving](State::Serving) or presumed to, else 0.
     pub(super) fn weight(&self, rules: &RosterConfig, now_ms: u64) -> u64 {
-        let offered = match self.state(rules, now_ms) {
-            State::Serving => true,
-            State::Presumed => !self.is_draining(),
-            _ => false,
+        let there = match self.links {
+            0 => self.is_presumed(now_ms),
+            _ => self.load_known && self.is_present(rules, now_ms),
         };
-        match offered {
+        match there && !self.is_draining() {
             true => self.headroom(rules, now_ms),
             false => 0,
         }
-    }
-
-    /// Whether viewers who speak `scheme` reach it.
-    pub(super) fn serves(&self, scheme: Scheme, rules: &RosterConfig) -> bool {
-        self.fronts.iter().any(|front| front.serves(scheme, rules))
     }
 
     /// Why it stands so, as a sentence for the operator.

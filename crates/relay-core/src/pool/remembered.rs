@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::RosterConfig;
 use super::endpoint::Endpoint;
-use super::front::Front;
+use super::front::{Front, Fronts};
 use super::health::Standing;
 use super::load::Load;
 use super::member::Member;
 use crate::cascade::Instance;
-use crate::cascade::message::MAX_ENDPOINTS;
 
 /// What is worth keeping of an edge. Fields that a file lacks have defaults, so that files of other versions are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,12 +91,12 @@ impl Member {
 
     /// A member as it was before the origin's start at `now_ms`.
     pub(super) fn presumed(kept: Remembered, rules: &RosterConfig, now_ms: u64) -> Self {
-        let fronts = kept.endpoints.into_iter().take(MAX_ENDPOINTS);
+        let fronts = kept.endpoints.into_iter();
         Self {
             version: kept.version,
             remote: kept.remote,
             parent: kept.parent,
-            fronts: fronts.map(|endpoint| restored(endpoint, now_ms)).collect(),
+            fronts: Fronts::new(fronts.map(|endpoint| restored(endpoint, now_ms)), rules),
             load: Load {
                 capacity: kept.capacity,
                 committed: Some(kept.committed),
@@ -110,7 +109,7 @@ impl Member {
             presumed_until_ms: (!kept.lost).then(|| now_ms.saturating_add(rules.presume_ms)),
             ordered_to_drain: kept.ordered_to_drain,
             age_then_ms: kept.age_ms,
-            ..Self::new(kept.instance, now_ms)
+            ..Self::new(kept.instance, rules, now_ms)
         }
     }
 

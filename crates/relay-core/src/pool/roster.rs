@@ -30,6 +30,8 @@ pub struct Roster {
     pub(super) any: Weights,
     pub(super) http: Weights,
     pub(super) rtmp: Weights,
+    /// The member at which the next round of probes begins, if it is there.
+    next_probe: usize,
     swept_ms: u64,
     now_ms: u64,
 }
@@ -49,6 +51,7 @@ impl Roster {
             any: Weights::default(),
             http: Weights::default(),
             rtmp: Weights::default(),
+            next_probe: 0,
             swept_ms: now.mono_ms,
             now_ms: now.mono_ms,
         };
@@ -69,7 +72,7 @@ impl Roster {
             Some(place) => *place,
             None => {
                 self.make_room(now_ms)?;
-                self.insert(Member::new(instance, now_ms))
+                self.insert(Member::new(instance, &self.rules, now_ms))
             }
         };
         self.members[place].linked(arrival, &self.rules, now_ms);
@@ -101,12 +104,7 @@ impl Roster {
         let now_ms = self.advance(now);
         let mut news = None;
         self.change(instance, now_ms, |member, rules| {
-            if let Some(front) = member.fronts.iter_mut().find(|front| front.endpoint == *endpoint) {
-                let before = front.health.standing();
-                front.found(finding, rules, now_ms);
-                let after = front.health.standing();
-                news = (after != before).then_some(after);
-            }
+            news = member.fronts.found(endpoint, finding, rules, now_ms);
         });
         news
     }
@@ -185,34 +183,48 @@ impl Roster {
         kept.collect()
     }
 
-    /// At most `count` endpoints that are due for a probe: first those of newcomers, then those that have waited longest. Whoever asks goes and
-    /// probes them, and tells what it [found](Self::probed); they are due again in a while, in any case.
+    /// At most `count` endpoints that are due for a probe: first those of newcomers, then the others in turn. Whoever asks goes
+    /// and probes them, and tells what it [found](Self::probed); they are due again in a while, in any case.
     pub fn to_probe(&mut self, count: usize, now: Now) -> Vec<(Instance, Endpoint)> {
         let now_ms = self.advance(now);
-        if !self.rules.probing {
-            return Vec::new();
-        }
         let mut due = Vec::new();
-        for (place, member) in self.members.iter().enumerate() {
-            if member.links > 0 || member.is_presumed(now_ms) {
-                let fronts = member.fronts.iter().enumerate();
-                let fronts = fronts.filter(|(_, front)| front.due_ms <= now_ms);
-                due.extend(fronts.map(|(index, front)| (front.is_proven(), front.due_ms, place, index)));
+        if self.rules.probing {
+            self.take_due(count, now_ms, 0, false, &mut due);
+            self.next_probe = self.take_due(count, now_ms, self.next_probe, true, &mut due);
+        }
+        due
+    }
+
+    /// Takes what is due, proven or not, from the member at `start` on and once around, until `due` has `count`. It tells
+    /// where to go on.
+    fn take_due(
+        &mut self,
+        count: usize,
+        now_ms: u64,
+        start: usize,
+        proven: bool,
+        due: &mut Vec<(Instance, Endpoint)>,
+    ) -> usize {
+        let all = self.members.len();
+        for step in 0..all {
+            let place = (start + step) % all;
+            let member = &mut self.members[place];
+            if !member.fronts.is_due(proven, now_ms) || (member.links == 0 && !member.is_presumed(now_ms)) {
+                continue;
+            }
+            let left = count - due.len();
+            let scatter = scatter(&member.instance);
+            let taken = (member.fronts).take_due(left, proven, scatter, &self.rules, now_ms);
+            due.extend(
+                taken
+                    .into_iter()
+                    .map(|endpoint| (member.instance.clone(), endpoint)),
+            );
+            if due.len() == count {
+                return (place + 1) % all;
             }
         }
-        due.sort_unstable();
-        due.truncate(count);
-        let rules = &self.rules;
-        let members = &mut self.members;
-        due.into_iter()
-            .map(|(_, _, place, index)| {
-                let member = &mut members[place];
-                let scatter = scatter(&member.instance);
-                let front = &mut member.fronts[index];
-                front.is_probed(rules, scatter, now_ms);
-                (member.instance.clone(), front.endpoint.clone())
-            })
-            .collect()
+        start
     }
 
     /// Takes the time, and looks for those who have gone silent. Time that seems to step back stands still.
@@ -261,7 +273,7 @@ impl Roster {
     pub(super) fn settle(&mut self, place: usize, now_ms: u64) -> u64 {
         let member = &self.members[place];
         let headroom = member.weight(&self.rules, now_ms);
-        let of = |scheme| match member.serves(scheme, &self.rules) {
+        let of = |scheme| match member.fronts.serves(scheme) {
             true => headroom,
             false => 0,
         };

@@ -74,12 +74,11 @@ impl Member {
             standing: front.health.standing(),
             reason: front.health.reason().map(str::to_owned),
         });
-        let reached = self.fronts.iter().any(|front| front.is_good(rules));
         Row {
             instance: self.instance.clone(),
             state: self.state(rules, now_ms),
             why: self.why(rules, now_ms),
-            offered: reached && self.weight(rules, now_ms) > 0,
+            offered: self.fronts.is_open() && self.weight(rules, now_ms) > 0,
             ordered_to_drain: self.ordered_to_drain,
             version: self.version.clone(),
             endpoints: endpoints.collect(),

@@ -10,10 +10,17 @@ const MAX_WEIGHT: u64 = 1 << 43;
 /// Beside each sum is the largest weight below it, so that one with enough room is found however few have it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Weights {
-    /// A power of two. The leaves are the last so many of both lists; the parent of `i` is `i / 2`, and the root is 1.
+    /// A power of two. The leaves are the last so many nodes; the parent of `i` is `i / 2`, and the root is 1.
     leaves: usize,
-    sums: Vec<u64>,
-    most: Vec<u64>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    /// Of all weights below it.
+    sum: u64,
+    /// The largest of them.
+    most: u64,
 }
 
 impl Weights {
@@ -27,11 +34,13 @@ impl Weights {
             self.grow(place + 1);
         }
         let mut at = self.leaves + place;
-        if self.sums[at] == weight {
+        if self.nodes[at].sum == weight {
             return;
         }
-        self.sums[at] = weight;
-        self.most[at] = weight;
+        self.nodes[at] = Node {
+            sum: weight,
+            most: weight,
+        };
         while at > 1 {
             at /= 2;
             self.add_up(at);
@@ -39,34 +48,36 @@ impl Weights {
     }
 
     fn add_up(&mut self, at: usize) {
-        let (left, right) = (2 * at, 2 * at + 1);
-        self.sums[at] = self.sums[left] + self.sums[right];
-        self.most[at] = self.most[left].max(self.most[right]);
+        let (left, right) = (self.nodes[2 * at], self.nodes[2 * at + 1]);
+        self.nodes[at] = Node {
+            sum: left.sum + right.sum,
+            most: left.most.max(right.most),
+        };
     }
 
     fn grow(&mut self, places: usize) {
         let leaves = places.next_power_of_two();
-        let mut sums = vec![0; 2 * leaves];
-        sums[leaves..leaves + self.leaves].copy_from_slice(&self.sums[self.leaves..]);
-        self.most = sums.clone();
-        self.sums = sums;
+        let mut nodes = vec![Node::default(); 2 * leaves];
+        nodes[leaves..leaves + self.leaves].copy_from_slice(&self.nodes[self.leaves..]);
+        self.nodes = nodes;
         self.leaves = leaves;
         (1..leaves).rev().for_each(|at| self.add_up(at));
     }
 
     /// The largest weight.
     pub(super) fn most(&self) -> u64 {
-        self.most.get(1).copied().unwrap_or(0)
+        self.nodes.get(1).map_or(0, |root| root.most)
     }
 
     /// A place in proportion to its weight.
     pub(super) fn draw(&self, random: Random<'_>) -> Option<usize> {
-        let mut left = below(self.sums.get(1).copied()?, random)?;
+        let mut left = below(self.nodes.get(1)?.sum, random)?;
         let mut at = 1;
         while at < self.leaves {
             at *= 2;
-            if left >= self.sums[at] {
-                left -= self.sums[at];
+            let here = self.nodes[at].sum;
+            if left >= here {
+                left -= here;
                 at += 1;
             }
         }
@@ -83,10 +94,10 @@ impl Weights {
         let mut at = 1;
         while at < self.leaves {
             let (left, right) = (2 * at, 2 * at + 1);
-            at = match (self.most[left] >= floor, self.most[right] >= floor) {
+            at = match (self.nodes[left].most >= floor, self.nodes[right].most >= floor) {
                 (true, false) => left,
                 (false, _) => right,
-                (true, true) if below(self.sums[at], random)? < self.sums[left] => left,
+                (true, true) if below(self.nodes[at].sum, random)? < self.nodes[left].sum => left,
                 (true, true) => right,
             };
         }

@@ -36,9 +36,9 @@ impl Shard {
             hots.for_each(|hot| hot.flags &= !LEAVING);
             return;
         };
-        let now = self.clock.now();
-        self.drain.get_or_insert(Drain {
-            began_ms: now.mono_ms,
+        let began_ms = self.clock.now().mono_ms;
+        self.drain.get_or_insert_with(|| Drain {
+            began_ms,
             // A day at most, so that no product overflows.
             window_ms: u64::try_from(window.as_millis())
                 .unwrap_or(u64::MAX)

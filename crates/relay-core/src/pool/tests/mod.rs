@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod roster;
+mod simulation;
 mod steering;
 
 use std::net::IpAddr;
