@@ -32,12 +32,12 @@ impl std::ops::DerefMut for Origin {
 
 impl Origin {
     /// An origin that is not started yet. It serves viewers itself, whatever edges there are: most stories look at it as
-    /// they look at an edge.
+    /// they look at an edge. It does not probe edges, so that nobody watches there but the story's own viewers.
     ///
     /// # Errors
     /// When the program is not built.
     pub fn prepare(stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
-        Self::with_keys(stage, name, ports, "serve = \"always\"\n")
+        Self::with_keys(stage, name, ports, "serve = \"always\"\nprobe = false\n")
     }
 
     /// An origin that is not started yet and leaves viewers to its edges, as one does by default; with further keys of
