@@ -81,6 +81,7 @@ fn a_drained_edge_lets_its_viewers_go_to_another() {
         let mut staying = origin.edge("staying").await?;
         staying.start().await?;
         staying.shows(STREAM).await?;
+        origin.edges_are(&["serving", "serving"]).await?;
 
         let mut moves = JoinSet::new();
         for viewer in viewers {

@@ -30,6 +30,7 @@ mod metrics;
 mod origin_dies;
 mod pool;
 mod pool_grows;
+mod probe;
 mod publisher_returns;
 mod push;
 mod rogue_children;

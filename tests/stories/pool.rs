@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use relay_tests::cluster::{Node, Origin, Ports};
+use relay_tests::cluster::{Node, Origin, Ports, edge_with_token};
 use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::http::{Answer, ask};
 use relay_tests::ledger::Ledger;
+use relay_tests::link::Link;
 use relay_tests::ports::free_port;
 use relay_tests::process::output_of;
 use relay_tests::rtmp::where_play_leads;
@@ -18,19 +19,6 @@ use relay_tests::wait::until;
 use serde_json::Value;
 
 const STREAM: &str = "live/cam";
-
-/// The edges as the admin API lists them, once each is in that state.
-async fn edges_are(origin: &Origin, states: &[&str]) -> Result<Vec<Value>> {
-    let what = format!("the edges to be {states:?}");
-    until(what, async || {
-        let listed = origin.admin("/api/v1/edges").await.ok()?;
-        let edges = listed.as_array()?.clone();
-        let mut found: Vec<&str> = edges.iter().filter_map(|edge| edge["state"].as_str()).collect();
-        found.sort_unstable();
-        (found == states).then_some(edges)
-    })
-    .await
-}
 
 /// What the origin answers to one who wants the stream. It is asked with HEAD, so that an answer ends.
 async fn asks(origin: &Origin, query: &str) -> Result<Answer> {
@@ -70,7 +58,7 @@ fn edges_take_the_viewers() {
         two.start().await?;
         one.shows(STREAM).await?;
         two.shows(STREAM).await?;
-        let edges = edges_are(&origin, &["serving", "serving"]).await?;
+        let edges = origin.edges_are(&["serving", "serving"]).await?;
         let listed = origin.verb_says(&["edges"]).await?;
         ensure!(listed.matches("serving").count() == 2, "{listed}");
 
@@ -113,7 +101,7 @@ fn edges_take_the_viewers() {
         let (first, second) = (id_of(&edges, &one)?, id_of(&edges, &two)?);
         let said = origin.verb_says(&["edge", "drain", &first[..8]]).await?;
         ensure!(said.contains(&first), "{said}");
-        edges_are(&origin, &["draining", "serving"]).await?;
+        origin.edges_are(&["draining", "serving"]).await?;
         for _ in 0..20 {
             let sent = asks(&origin, "").await?;
             let location = sent.head.header("location").unwrap_or_default().to_owned();
@@ -127,7 +115,7 @@ fn edges_take_the_viewers() {
         })
         .await?;
         origin.verb_says(&["edge", "drain", &first, "--undo"]).await?;
-        edges_are(&origin, &["serving", "serving"]).await?;
+        origin.edges_are(&["serving", "serving"]).await?;
         viewer.gets(50).await?;
         viewer.is_content()?;
 
@@ -141,7 +129,7 @@ fn edges_take_the_viewers() {
             !status.success() && took < Duration::from_secs(2),
             "{status} after {took:?}"
         );
-        edges_are(&origin, &["serving"]).await?;
+        origin.edges_are(&["serving"]).await?;
         let why = two.log()?.text();
         ensure!(why.contains("revoked"), "{why}");
         Ok(())
@@ -157,21 +145,24 @@ fn members_outlive_the_origin() {
         let ledger = Ledger::default();
         let url = origin.publish_url(STREAM).await?;
         let encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
-        let mut edge = origin.edge("edge").await?;
+        // A path that can be cut: it lives and plays on, and cannot dial back by itself.
+        let link = Link::open(free_port(), origin.ports().link, 1).await?;
+        let token = origin.token_by_way_of(link.address()).await?;
+        let mut edge = edge_with_token(stage, "edge", Ports::free(), &token)?;
         edge.start().await?;
         edge.shows(STREAM).await?;
-        let before = edges_are(&origin, &["serving"]).await?;
+        let before = origin.edges_are(&["serving"]).await?;
         until("the members to be written down", async || {
             let kept = std::fs::read_to_string(origin.state_dir().join("members.json")).ok()?;
             kept.contains(before[0]["id"].as_str()?).then_some(())
         })
         .await?;
-        // It cannot dial back by itself for a while: what the origin knows of it is what was written down.
-        edge.kill();
+        // What the origin knows of it from now on is what was written down.
+        link.cut();
         drop(encoder);
         origin.kill();
         origin.start().await?;
-        let after = edges_are(&origin, &["presumed"]).await?;
+        let after = origin.edges_are(&["presumed"]).await?;
         ensure!(after[0]["id"] == before[0]["id"], "{after:?}");
         let url = origin.publish_url(STREAM).await?;
         let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
@@ -182,7 +173,7 @@ fn members_outlive_the_origin() {
         })
         .await?;
         // It never comes back, and is presumed no longer; then the origin serves them itself.
-        edges_are(&origin, &["lost"]).await?;
+        origin.edges_are(&["lost"]).await?;
         origin.shows(STREAM).await?;
         Ok(())
     });

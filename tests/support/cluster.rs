@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use relay_core::token::{Address, JoinToken};
+use serde_json::Value;
 
 use crate::story::Stage;
+use crate::wait::until;
 
 pub use crate::node::{Node, Ports};
 
@@ -30,12 +32,12 @@ impl std::ops::DerefMut for Origin {
 
 impl Origin {
     /// An origin that is not started yet. It serves viewers itself, whatever edges there are: most stories look at it as
-    /// they look at an edge.
+    /// they look at an edge. It does not probe edges, so that nobody watches there but the story's own viewers.
     ///
     /// # Errors
     /// When the program is not built.
     pub fn prepare(stage: &Stage, name: &str, ports: Ports) -> Result<Self> {
-        Self::with_keys(stage, name, ports, "serve = \"always\"\n")
+        Self::with_keys(stage, name, ports, "serve = \"always\"\nprobe = false\n")
     }
 
     /// An origin that is not started yet and leaves viewers to its edges, as one does by default; with further keys of
@@ -140,6 +142,26 @@ impl Origin {
         ensure!(!self.node.was_started(), "{} still runs", self.node.name());
         std::fs::remove_dir_all(self.node.state_dir().join("streams"))
             .context("removing what it knows of streams")
+    }
+
+    /// The edges as the admin API lists them, once each is in that state and the probe has found all endpoints of those that
+    /// serve to be good.
+    ///
+    /// # Errors
+    /// When they do not get there within the limit.
+    pub async fn edges_are(&self, states: &[&str]) -> Result<Vec<Value>> {
+        let is_settled = |edge: &Value| {
+            let endpoints = edge["endpoints"].as_array().map_or(&[][..], Vec::as_slice);
+            edge["state"] != "serving" || endpoints.iter().all(|endpoint| endpoint["health"] == "good")
+        };
+        until(format!("the edges to be {states:?}"), async || {
+            let listed = self.admin("/api/v1/edges").await.ok()?;
+            let edges = listed.as_array()?.clone();
+            let mut found: Vec<&str> = edges.iter().filter_map(|edge| edge["state"].as_str()).collect();
+            found.sort_unstable();
+            (found == states && edges.iter().all(is_settled)).then_some(edges)
+        })
+        .await
     }
 
     /// An edge of this origin, not started yet.

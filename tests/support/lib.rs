@@ -7,7 +7,7 @@
 //! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
-//! - [`link`], [`wall_clock`]: what can go wrong between nodes and within one.
+//! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
 //! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`]: small tools.
 
@@ -25,6 +25,7 @@ pub mod link;
 pub mod media;
 pub mod memory;
 pub mod metrics;
+pub mod middleman;
 pub mod node;
 pub mod ports;
 pub mod process;

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::Registry;
 use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
 use relay_core::config::{Config, Environment, Program};
@@ -12,7 +13,7 @@ use relay_core::limits::OpenFiles;
 use relay_core::link::child::LinkStatus;
 use relay_core::link::join::Asker;
 use relay_core::link::quic::{self, QuicConfig};
-use relay_core::metrics::{self, MetricsServer};
+use relay_core::metrics::{self, MetricsServer, at_scrape, gauge};
 use relay_core::node::{Node, NodeError};
 use relay_core::readiness::Readiness;
 use relay_core::systemd;
@@ -108,7 +109,9 @@ impl Edge {
             capacity: node.capacity(),
             others: Others::default(),
             draining: Arc::default(),
+            told: Arc::default(),
         };
+        register_reach(&registry, us.clone()).map_err(NodeError::from)?;
         node.doorman.know_elsewhere(Arc::new(us.others.clone()));
         if let Some(address) = node.answer_names(config, us.others.names(), &registry)? {
             tracing::info!(%address, "answering the pool's names");
@@ -201,6 +204,16 @@ async fn drained(us: &Presence, window: Duration) {
     if tokio::time::timeout(window + LAST_GROUP, gone).await.is_err() {
         tracing::info!(viewers = us.fanout.viewers(), "the rest are ended now");
     }
+}
+
+/// Tells Prometheus how viewers reach this edge. That is no matter of readiness: it may be a parent all the same, and an
+/// orchestrator that restarted it would change nothing.
+fn register_reach(registry: &Registry, us: Presence) -> prometheus::Result<()> {
+    let name = "relay_unreachable_endpoints";
+    at_scrape(registry, name, move || {
+        let help = "Public endpoints at which the origin cannot reach this edge as a viewer would.";
+        gauge(name, help, us.unreachable() as f64)
+    })
 }
 
 /// Shows in `/readyz` and in systemd's status how the membership stands.

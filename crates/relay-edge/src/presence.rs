@@ -1,7 +1,7 @@
 //! This edge as the pool sees it: what it says of itself, and what it does with what it is told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relay_core::cascade::message::{Policy, Report, View};
@@ -30,6 +30,8 @@ pub struct Presence {
     pub others: Others,
     /// Whether it takes nobody new.
     pub draining: Arc<AtomicBool>,
+    /// What the origin wanted of it last.
+    pub told: Arc<Mutex<Policy>>,
 }
 
 impl Presence {
@@ -43,6 +45,43 @@ impl Presence {
     pub fn drain(&self, window: Duration) {
         self.close_doors();
         self.fanout.drain(Some(window));
+    }
+
+    /// How many of its public endpoints the origin has given up on.
+    pub fn unreachable(&self) -> usize {
+        self.told().unreachable.len()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Policy> {
+        // Replaced whole, so it is true whatever happened to whoever held it.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle_drain(&self, seconds: Option<u32>) {
+        match seconds {
+            Some(seconds) => {
+                tracing::info!(seconds, "the origin wants this edge to drain");
+                self.drain(Duration::from_secs(seconds.into()));
+            }
+            None => {
+                tracing::info!("the origin wants this edge to take viewers");
+                self.draining.store(false, Ordering::Relaxed);
+                self.doorman.set_draining(false);
+                self.fanout.drain(None);
+            }
+        }
+    }
+}
+
+/// Says what is new of the endpoints at which the origin has given up on this edge: each once.
+fn say_unreachable(before: &[String], now: &[String]) {
+    for trouble in now.iter().filter(|trouble| !before.contains(trouble)) {
+        tracing::warn!(
+            "viewers cannot reach this edge at {trouble}; open that port, or set [edge] public to where they can"
+        );
+    }
+    if now.is_empty() && !before.is_empty() {
+        tracing::info!("the origin has no more to say against this edge's public endpoints");
     }
 }
 
@@ -69,17 +108,11 @@ impl ChildDesk for Presence {
     }
 
     fn policy(&self, policy: Policy) {
-        match policy.drain_seconds {
-            Some(seconds) => {
-                tracing::info!(seconds, "the origin wants this edge to drain");
-                self.drain(Duration::from_secs(seconds.into()));
-            }
-            None => {
-                tracing::info!("the origin wants this edge to take viewers");
-                self.draining.store(false, Ordering::Relaxed);
-                self.doorman.set_draining(false);
-                self.fanout.drain(None);
-            }
+        let before = std::mem::replace(&mut *self.told(), policy.clone());
+        // It is told whole each time: what has not changed must not undo what this edge has begun by itself since.
+        if policy.drain_seconds != before.drain_seconds {
+            self.handle_drain(policy.drain_seconds);
         }
+        say_unreachable(&before.unreachable, &policy.unreachable);
     }
 }

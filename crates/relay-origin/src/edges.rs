@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use relay_core::admin::{EdgeRow, EndpointRow, Refused};
 use relay_core::cascade::Instance;
-use relay_core::pool::Row;
+use relay_core::pool::{Row, Standing};
 
 /// How much of an id is shown: enough to name one of thousands, and little enough to type.
 const SHOWN: usize = 8;
@@ -85,11 +85,18 @@ pub fn print(edges: &[EdgeRow], out: &mut impl Write) -> io::Result<()> {
             rate(edge.egress),
             rate(edge.headroom),
         )?;
-        if edge.state != "serving" {
+        if edge.state != "serving" || edge.endpoints.iter().any(is_given_up) {
             writeln!(out, "{:<SHOWN$}  {}", "", edge.why)?;
         }
     }
     Ok(())
+}
+
+/// Whether viewers are kept from an endpoint, though the edge may have another one.
+fn is_given_up(endpoint: &EndpointRow) -> bool {
+    [Standing::Bad, Standing::Unreachable]
+        .iter()
+        .any(|standing| endpoint.health.starts_with(standing.name()))
 }
 
 /// A rate as it fits into a column: `940 Mbit`.

@@ -4,6 +4,7 @@
 //! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
+//! - [`probe`]: who watches the edges as a viewer would, so that viewers are sent only where that goes well.
 //! - [`state`]: what outlives the process.
 //! - [`cli`], [`verbs`]: the command line.
 //! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
@@ -20,6 +21,7 @@ pub mod ingest;
 pub mod links;
 pub mod origin;
 pub mod pool;
+pub mod probe;
 pub mod state;
 pub mod targets;
 pub mod tokens;

@@ -26,6 +26,7 @@ use crate::ingest::rtmp::Encoders;
 use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
+use crate::probe::Prober;
 use crate::state::State;
 use crate::targets::Targets;
 use crate::tokens::Desk;
@@ -38,6 +39,7 @@ pub struct Origin {
     sources: Vec<Source>,
     links: Links,
     pool: Arc<Pool>,
+    prober: Prober,
     admin: Option<AdminSocket>,
     operator: Arc<AdminDesk>,
     metrics: MetricsServer,
@@ -101,8 +103,17 @@ impl Origin {
         let addresses = vec![reach.link_address().parse::<Address>()?];
         let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
         let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
-        let pool = Pool::new(state.members()?, publishing.floors(), Arc::clone(&state), clock);
+        let probing = config.origin.probe;
+        let pool = Pool::new(
+            state.members()?,
+            probing,
+            publishing.floors(),
+            Arc::clone(&state),
+            clock,
+        );
         let pool = Arc::new(pool);
+        let prober = Prober::new(Arc::clone(&pool), Arc::clone(&node.hub), clock, &registry);
+        let prober = prober.map_err(NodeError::from)?;
         let names = node.answer_names(config, pool.names(), &registry)?;
         let links = Links::new(port, identity, Arc::clone(&desk), &node, &pool, config, &registry)?;
         let admin = match config.admin_socket(Program::Origin, environment)? {
@@ -132,6 +143,7 @@ impl Origin {
             sources,
             links,
             pool,
+            prober,
             admin,
             operator: Arc::new(operator),
             metrics,
@@ -162,6 +174,7 @@ impl Origin {
             sources,
             links,
             pool,
+            prober,
             admin,
             operator,
             metrics,
@@ -175,6 +188,8 @@ impl Origin {
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
         node.tasks.spawn(pool.run(ending.clone()));
+        // Without `[origin] probe` it is never told where to go.
+        node.tasks.spawn(prober.run(ending.clone()));
         if let Some(admin) = admin {
             node.tasks.spawn(admin.run(operator, ending.clone()));
         }

@@ -9,13 +9,13 @@ use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, R
 use relay_core::clock::Clock;
 use relay_core::dns;
 use relay_core::link::parent::{Parent, ParentDesk};
-use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme};
+use relay_core::pool::{Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State};
 use relay_core::serve::Elsewhere;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Floors;
-use crate::state::State;
+use crate::state;
 
 /// How often the names are brought up to date, and it is looked whether members have come, gone or were told to drain, which is
 /// written down then. What a crash takes is found out anew by their links.
@@ -33,7 +33,7 @@ pub struct Pool {
     roster: Mutex<Roster>,
     clock: Clock,
     floors: Floors,
-    state: Arc<State>,
+    state: Arc<state::State>,
     /// Set once the parent is there: who is linked is who is a member.
     parent: OnceLock<Parent>,
     /// What the zone's names stand for.
@@ -41,15 +41,21 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The pool as it was when it was last written down.
-    pub fn new(known: Vec<Remembered>, floors: Floors, state: Arc<State>, clock: Clock) -> Self {
-        // Nobody looks through the public addresses yet: an edge that is linked is believed.
-        let config = RosterConfig {
-            probing: false,
+    /// The pool as it was when it was last written down. Without `probing` nobody comes to its edges as a viewer does, and each
+    /// that is linked is believed.
+    pub fn new(
+        known: Vec<Remembered>,
+        probing: bool,
+        floors: Floors,
+        state: Arc<state::State>,
+        clock: Clock,
+    ) -> Self {
+        let rules = RosterConfig {
+            probing,
             ..RosterConfig::default()
         };
         Self {
-            roster: Mutex::new(Roster::new(config, known, clock.now())),
+            roster: Mutex::new(Roster::new(rules, known, clock.now())),
             clock,
             floors,
             state,
@@ -78,6 +84,36 @@ impl Pool {
     pub fn list(&self) -> Vec<Row> {
         let now = self.clock.now();
         self.roster().list(now)
+    }
+
+    /// How many members stand so, for each state there is.
+    pub fn tally(&self) -> [(State, usize); State::ALL.len()] {
+        let now = self.clock.now();
+        self.roster().tally(now)
+    }
+
+    /// At most `count` public endpoints that are due to be probed now.
+    pub fn to_probe(&self, count: usize) -> Vec<(Instance, Endpoint)> {
+        let now = self.clock.now();
+        self.roster().to_probe(count, now)
+    }
+
+    /// Takes what the probe found, and tells the operator if the endpoint stands otherwise from now on.
+    pub fn probed(&self, edge: &Instance, endpoint: &Endpoint, finding: Finding) {
+        let now = self.clock.now();
+        let reason = match &finding {
+            Finding::Good => None,
+            Finding::Failed(reason) | Finding::Wrong(reason) => Some(reason.clone()),
+        };
+        match (self.roster().probed(edge, endpoint, finding, now), reason) {
+            (None, _) => {}
+            (Some(standing), None) => {
+                tracing::info!(%edge, %endpoint, standing = standing.name(), "the probe reaches an edge");
+            }
+            (Some(standing), Some(reason)) => {
+                tracing::warn!(%edge, %endpoint, standing = standing.name(), reason, "viewers are not sent to an edge");
+            }
+        }
     }
 
     /// Lets a member drain, or go on. False if there is none of that name.
@@ -179,12 +215,13 @@ impl ParentDesk for Pool {
         }
     }
 
-    fn policy(&self, child: &Instance) -> Policy {
-        let ordered = self.roster().is_ordered_to_drain(child);
-        Policy {
-            drain_seconds: ordered.then_some(DRAIN_SECONDS),
+    fn policy(&self, child: &Instance) -> Option<Policy> {
+        let roster = self.roster();
+        Some(Policy {
+            drain_seconds: roster.is_ordered_to_drain(child).then_some(DRAIN_SECONDS),
+            unreachable: roster.unreachable(child),
             ..Policy::default()
-        }
+        })
     }
 
     fn view(&self, _: &Instance) -> Option<View> {

@@ -239,7 +239,7 @@ pub struct Report {
     pub metrics: Option<String>,
 }
 
-/// What the pool wants of a child; said whole each time that it changes. At first it is the default.
+/// What the pool wants of a child; said whole on each new link, and each time that it changes. At first it is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
@@ -247,6 +247,9 @@ pub struct Policy {
     pub max_viewers: Option<u32>,
     /// It takes nobody new, and lets those who are there go within so many seconds. Without it takes viewers (again).
     pub drain_seconds: Option<u32>,
+    /// Its public endpoints at which the origin cannot reach it as a viewer would, each with the reason: `http://192.0.2.7:8080: the
+    /// connection was refused`. At most [`MAX_ENDPOINTS`]. Viewers are not sent there.
+    pub unreachable: Vec<String>,
 }
 
 /// Some of the pool's edges, for a node that has to send viewers elsewhere: a weighted sample, not all of them.
@@ -305,6 +308,11 @@ impl Message {
                 report.metrics.as_ref().map_or(0, String::len),
                 MAX_TEXT_BYTES,
             ),
+            Self::Policy(policy) => {
+                within("unreachable", policy.unreachable.len(), MAX_ENDPOINTS)?;
+                (policy.unreachable.iter())
+                    .try_for_each(|text| within("unreachable", text.len(), MAX_TEXT_BYTES))
+            }
             Self::Pool(view) => view.check(),
             Self::StreamDown(down) => within("reason", down.reason.len(), MAX_TEXT_BYTES),
             Self::Bye { reason } => within("reason", reason.len(), MAX_TEXT_BYTES),

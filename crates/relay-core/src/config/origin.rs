@@ -31,6 +31,10 @@ pub struct Origin {
     /// When this origin serves viewers itself: `overflow` (only where no edge can), `always` (up to its share of `uplink`), or
     /// `edges-only`. Default `overflow`.
     pub serve: ServePolicy,
+    /// Whether this origin watches each edge as a viewer would, through its public endpoints, and sends viewers only to those
+    /// where that goes well. Default `true`. `false` where this machine cannot reach those endpoints though viewers can: then each
+    /// edge that is linked is believed.
+    pub probe: bool,
     /// How long a stream waits for its publisher to come back before it ends. Default `15s`. Longer keeps viewers through
     /// longer outages, and leaves them with a frozen picture for as long.
     pub grace: Seconds,
@@ -47,6 +51,7 @@ impl Default for Origin {
             public_host: None,
             publish: PublishPolicy::Key,
             serve: ServePolicy::Overflow,
+            probe: true,
             grace: Seconds::new(15),
             replace_idle: Seconds::new(2),
         }

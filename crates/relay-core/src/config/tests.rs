@@ -123,6 +123,7 @@ fn the_examples_of_values_are_valid() {
     let config = parse(&text).unwrap();
     assert_eq!(config.origin.uplink.map(Bitrate::bits), Some(100_000_000));
     assert_eq!(config.source[0].stream.as_str(), "live/demo");
+    assert!(config.origin.probe && !parse("origin.probe = false").unwrap().origin.probe);
 }
 
 #[test]

@@ -48,8 +48,8 @@ pub trait ParentDesk: Send + Sync + 'static {
     /// A link of a child's is over.
     fn unlinked(&self, child: &Instance, role: LinkRole);
 
-    /// What the pool wants of a child; asked each second.
-    fn policy(&self, child: &Instance) -> Policy;
+    /// What the pool wants of a child; asked each second. `None` if this node knows nothing of the pool.
+    fn policy(&self, child: &Instance) -> Option<Policy>;
 
     /// Where else viewers can be sent; asked now and then. `None` if this node knows nothing of the pool.
     fn view(&self, child: &Instance) -> Option<View>;
@@ -73,8 +73,8 @@ impl ParentDesk for NoDesk {
 
     fn unlinked(&self, _: &Instance, _: LinkRole) {}
 
-    fn policy(&self, _: &Instance) -> Policy {
-        Policy::default()
+    fn policy(&self, _: &Instance) -> Option<Policy> {
+        None
     }
 
     fn view(&self, _: &Instance) -> Option<View> {
@@ -405,7 +405,7 @@ impl Session<'_> {
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut news = tokio::time::interval(NEWS);
         news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut policy, mut seconds) = (Policy::default(), 0_u32);
+        let (mut policy, mut seconds) = (None, 0_u32);
         let (mut nonce, mut may_move) = (0, true);
         loop {
             tokio::select! {
@@ -415,7 +415,7 @@ impl Session<'_> {
                 }
                 _ = news.tick() => {
                     self.tell_policy(&mut policy).await;
-                    let drains = policy.drain_seconds.is_some();
+                    let drains = policy.as_ref().is_some_and(|policy| policy.drain_seconds.is_some());
                     if seconds.is_multiple_of(SECONDS_PER_VIEW) || drains || self.needs_others() {
                         self.tell_view().await;
                     }
@@ -432,12 +432,13 @@ impl Session<'_> {
         }
     }
 
-    /// Tells what the pool wants of the child, if that has changed.
-    async fn tell_policy(&self, told: &mut Policy) {
+    /// Tells what the pool wants of the child: once in any case, since the child may still hold to what it was told on an earlier
+    /// link, and then if that has changed.
+    async fn tell_policy(&self, told: &mut Option<Policy>) {
         let policy = self.parent.0.desk.policy(self.child);
-        if policy != *told {
+        if let Some(policy) = policy.as_ref().filter(|policy| told.as_ref() != Some(policy)) {
             self.outbox.say(Message::Policy(policy.clone())).await;
-            *told = policy;
+            *told = Some(policy.clone());
         }
     }
 

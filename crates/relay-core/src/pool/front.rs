@@ -151,12 +151,20 @@ impl Fronts {
         self.http || self.rtmp
     }
 
-    /// Takes what the probe found at one of them.
-    pub(super) fn found(&mut self, endpoint: &Endpoint, finding: Finding, rules: &RosterConfig, now_ms: u64) {
-        if let Some(front) = self.all.iter_mut().find(|front| front.endpoint == *endpoint) {
-            front.found(finding, rules, now_ms);
-            self.work_out(rules);
-        }
+    /// Takes what the probe found at one of them, and tells how it stands from now on if it stood otherwise before.
+    pub(super) fn found(
+        &mut self,
+        endpoint: &Endpoint,
+        finding: Finding,
+        rules: &RosterConfig,
+        now_ms: u64,
+    ) -> Option<Standing> {
+        let front = self.all.iter_mut().find(|front| front.endpoint == *endpoint)?;
+        let before = front.health.standing();
+        front.found(finding, rules, now_ms);
+        let after = front.health.standing();
+        self.work_out(rules);
+        (after != before).then_some(after)
     }
 
     /// Whether any of them is due for a probe, of those that are [proven](Front::is_proven) or of the others.

@@ -292,6 +292,18 @@ impl Member {
         }
     }
 
+    /// The endpoints that viewers are kept from, each with the reason. An endpoint and a reason have their bounds, and fit into a
+    /// text of a message together.
+    pub(super) fn given_up(&self, rules: &RosterConfig) -> Vec<String> {
+        let fronts = self.fronts.iter().filter(|front| front.gave_up(rules));
+        fronts
+            .map(|front| {
+                let reason = front.health.reason().unwrap_or("it has not proved itself yet");
+                format!("{}: {reason}", front.text)
+            })
+            .collect()
+    }
+
     /// What is wrong with its endpoints.
     fn troubles(&self) -> String {
         let troubled = self

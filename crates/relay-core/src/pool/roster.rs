@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::config::RosterConfig;
 use super::endpoint::{Endpoint, Scheme};
-use super::health::Finding;
+use super::health::{Finding, Standing};
 use super::member::{Arrival, Member, State};
 use super::remembered::Remembered;
 use super::row::Row;
@@ -92,12 +92,27 @@ impl Roster {
         self.change(instance, now_ms, |member, _| member.unlinked());
     }
 
-    /// The probe found something at an endpoint of an edge. If it has no such endpoint any more, nothing changes.
-    pub fn probed(&mut self, instance: &Instance, endpoint: &Endpoint, finding: Finding, now: Now) {
+    /// The probe found something at an endpoint of an edge. If it has no such endpoint any more, nothing changes. It tells how
+    /// the endpoint stands from now on, if it stood otherwise before.
+    pub fn probed(
+        &mut self,
+        instance: &Instance,
+        endpoint: &Endpoint,
+        finding: Finding,
+        now: Now,
+    ) -> Option<Standing> {
         let now_ms = self.advance(now);
+        let mut news = None;
         self.change(instance, now_ms, |member, rules| {
-            member.fronts.found(endpoint, finding, rules, now_ms);
+            news = member.fronts.found(endpoint, finding, rules, now_ms);
         });
+        news
+    }
+
+    /// The endpoints of an edge at which the probe has given up on it, each with the reason: what its operator should know.
+    pub fn unreachable(&self, instance: &Instance) -> Vec<String> {
+        let place = self.places.get(instance);
+        place.map_or_else(Vec::new, |place| self.members[*place].given_up(&self.rules))
     }
 
     /// An operator wants an edge to drain, or takes that back. It tells whether there is such an edge.
@@ -134,6 +149,18 @@ impl Roster {
     pub fn state(&self, instance: &Instance, now: Now) -> Option<State> {
         let member = &self.members[*self.places.get(instance)?];
         Some(member.state(&self.rules, now.mono_ms))
+    }
+
+    /// How many edges stand so, for each state there is.
+    pub fn tally(&self, now: Now) -> [(State, usize); State::ALL.len()] {
+        let mut tally = State::ALL.map(|state| (state, 0));
+        for member in &self.members {
+            let state = member.state(&self.rules, now.mono_ms);
+            if let Some((_, count)) = tally.iter_mut().find(|(other, _)| *other == state) {
+                *count += 1;
+            }
+        }
+        tally
     }
 
     /// All edges as an operator sees them, by name.

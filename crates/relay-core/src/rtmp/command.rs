@@ -6,6 +6,12 @@ use crate::wire::Reader;
 /// How many arguments of a command are read: `publish` has two, `play` four, and nothing here needs a fifth.
 const MAX_ARGUMENTS: usize = 8;
 
+/// The status of a stream that is not there to be played, or has not begun.
+pub const PLAY_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
+
+/// The status of a stream that is there and is not played all the same, such as for want of room.
+pub const PLAY_FAILED: &str = "NetStream.Play.Failed";
+
 /// A command, or the answer to one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {

@@ -17,6 +17,7 @@ use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::hop;
 use crate::pool::Scheme;
+use crate::rtmp::command::{PLAY_FAILED, PLAY_NOT_FOUND};
 use crate::rtmp::server::{Config, Event, Session};
 use crate::stream::StreamKey;
 
@@ -293,7 +294,12 @@ impl<'a> Connection<'a> {
 
     async fn refuse_play(&mut self, outcome: JoinOutcome, why: &str) -> Result<(), Over> {
         self.site.metrics.joined(outcome);
-        self.session.refuse_play("NetStream.Play.StreamNotFound", why);
+        // Players take both for the end; who comes to see whether this node works tells them apart.
+        let code = match outcome {
+            JoinOutcome::Full => PLAY_FAILED,
+            _ => PLAY_NOT_FOUND,
+        };
+        self.session.refuse_play(code, why);
         self.flush().await?;
         self.close().await;
         Err(Over::Refused)

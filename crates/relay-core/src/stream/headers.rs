@@ -78,16 +78,19 @@ impl Headers {
         })
     }
 
+    /// The header of that kind of tag.
+    pub(super) const fn of(&self, kind: TagKind) -> Option<&Bytes> {
+        match kind {
+            TagKind::Script => self.metadata.as_ref(),
+            TagKind::Video => self.video.as_ref(),
+            TagKind::Audio => self.audio.as_ref(),
+        }
+    }
+
     /// Those headers of `self` that `held` lacks or has differently, as tags.
     pub fn differing<'a>(&'a self, held: &'a Self, time: u64) -> impl Iterator<Item = Tag> + 'a {
-        self.tags(time).filter(move |tag| {
-            let theirs = match tag.kind {
-                TagKind::Script => &held.metadata,
-                TagKind::Video => &held.video,
-                TagKind::Audio => &held.audio,
-            };
-            theirs.as_ref() != Some(&tag.payload)
-        })
+        self.tags(time)
+            .filter(move |tag| held.of(tag.kind) != Some(&tag.payload))
     }
 
     /// Whether the stream has video, as far as anyone can know by now (R37).

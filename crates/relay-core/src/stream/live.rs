@@ -79,6 +79,19 @@ pub enum Read {
     Gone,
 }
 
+/// What a log has to say of a tag that somebody got elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has that very tag, or that header is in force somewhere in it.
+    Same,
+    /// It has another body in that place, and only that.
+    Other,
+    /// It has nothing in that place, though it holds what came before and after.
+    Never,
+    /// It does not reach there: not any more, or not yet. That says nothing.
+    Beyond,
+}
+
 /// What a list of streams shows of one.
 #[derive(Clone, Debug)]
 pub struct StreamState {
@@ -371,6 +384,24 @@ impl Stream {
                 Read::End { seal, next }
             }
             None => Read::CaughtUp,
+        }
+    }
+
+    /// Holds a tag as a viewer got it against the log. `time` is as on the wire, modulo 2³².
+    ///
+    /// Metadata and sequence headers may stand anywhere: a viewer gets them stamped with the time of its own start.
+    pub fn knows(&self, kind: TagKind, time: u32, payload: &[u8]) -> Known {
+        let (there, is_header) = {
+            let log = self.lock();
+            (log.tags_at(kind, time), log.has_header(kind, payload))
+        };
+        // Compared without the lock: a publisher waits for nobody.
+        match there {
+            _ if is_header => Known::Same,
+            None => Known::Beyond,
+            Some(held) if held.is_empty() => Known::Never,
+            Some(held) if held.iter().any(|other| **other == *payload) => Known::Same,
+            Some(_) => Known::Other,
         }
     }
 

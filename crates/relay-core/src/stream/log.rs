@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::group::{Group, Position};
 use super::headers::Headers;
 use super::live::{Lease, LoggedTag, Read};
@@ -21,6 +23,10 @@ const SIDE_LINGER_MS: u64 = 30_000;
 /// How far back a side flavour reaches beyond its newest start point, in milliseconds. A viewer that makes no progress
 /// is closed after 15 s and one that is 5 s late skips, so that nobody who lives longer needs more.
 const SIDE_WINDOW_MS: u64 = 20_000;
+
+/// How far the times of two tracks may be apart where they lie side by side in the log, in milliseconds. Within a track
+/// times never step back; encoders interleave to within a second or two.
+const MAX_SKEW_MS: u64 = 10_000;
 
 #[derive(Debug)]
 pub(super) struct Log {
@@ -211,6 +217,39 @@ impl Log {
             payload: segment.share(from, from + u64::from(note.payload_len)),
             appended_ms: record.appended_ms,
         })
+    }
+
+    /// The bodies of all tags of that kind with that time on the wire, of which there may be several; `None` if there is none and
+    /// the log does not hold such tags from before and after, either.
+    ///
+    /// The newest are looked at first, and no further back than such a tag can lie.
+    pub(super) fn tags_at(&self, kind: TagKind, time: u32) -> Option<Vec<Bytes>> {
+        let newest = self.totals.last_time?;
+        // What is ahead of the newest one wraps to nearly 2³² behind it, where no log reaches.
+        let behind = (newest as u32).wrapping_sub(time);
+        let time = newest.checked_sub(behind.into())?;
+        let (mut found, mut before, mut after) = (Vec::new(), false, false);
+        for (index, note) in self.tags.iter().enumerate().rev() {
+            if note.time.saturating_add(MAX_SKEW_MS) < time {
+                break;
+            }
+            if note.kind == kind {
+                before |= note.time < time;
+                after |= note.time > time;
+                if note.time == time {
+                    found.push(self.tag(self.main.first() + index as u64)?.payload);
+                }
+            }
+        }
+        (!found.is_empty() || (before && after)).then_some(found)
+    }
+
+    /// Whether that body is metadata or a sequence header in force at some place of the log.
+    pub(super) fn has_header(&self, kind: TagKind, payload: &[u8]) -> bool {
+        let of_groups = self.groups.iter().map(|group| &group.headers);
+        of_groups
+            .chain([&self.headers])
+            .any(|headers| headers.of(kind).is_some_and(|header| **header == *payload))
     }
 
     pub(super) fn lease(&mut self, flavour: Flavour) -> io::Result<Lease> {

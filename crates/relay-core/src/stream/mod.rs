@@ -26,7 +26,7 @@ pub use group::{GroupHead, GroupSeal, Position};
 pub use headers::{Headers, MAX_HEADER_BYTES};
 pub use hub::{Hub, HubConfig, HubCounters, HubFull};
 pub use key::{KeyError, MAX_KEY_BYTES, StreamKey};
-pub use live::{AppendError, Lease, LogConfig, LoggedTag, Read, Stream, StreamState};
+pub use live::{AppendError, Known, Lease, LogConfig, LoggedTag, Read, Stream, StreamState};
 pub use segment::try_memory;
 pub use session::{KEYFRAME_WAIT_MS, VIDEO_WAIT_MS};
 pub use view::{Piece, Start, View, ViewStart};

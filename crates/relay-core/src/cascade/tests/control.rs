@@ -113,6 +113,7 @@ fn all() -> Vec<Message> {
         Message::Policy(Policy {
             max_viewers: Some(4),
             drain_seconds: Some(60),
+            unreachable: vec!["http://192.0.2.7:8080: the connection was refused".to_owned()],
         }),
         Message::Pool(fullest_view()),
         Message::Drain { seconds: 9 },
@@ -257,6 +258,11 @@ fn lists_and_texts_are_held_against_their_limits() {
             "floors",
         ),
         (json!({"type": "report", "metrics": long}), "metrics"),
+        (json!({"type": "policy", "unreachable": [long]}), "unreachable"),
+        (
+            json!({"type": "policy", "unreachable": vec!["http://a: no"; MAX_ENDPOINTS + 1]}),
+            "unreachable",
+        ),
         (
             json!({"type": "stream_down", "stream": "live/cam", "reason": long}),
             "reason",

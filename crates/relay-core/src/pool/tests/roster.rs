@@ -297,3 +297,42 @@ fn a_list_has_all_that_an_operator_wants() {
         assert_eq!(serde_json::to_value(state).unwrap(), state.name());
     }
 }
+
+#[test]
+fn an_edge_is_told_where_viewers_are_kept_from_it() {
+    let mut pool = Pool::new(true);
+    pool.joins(1, MBIT);
+    pool.joins(2, MBIT);
+    let endpoint = "http://192.0.2.1:8080".parse().unwrap();
+    let news: Vec<_> = (0..4)
+        .map(|_| pool.roster.probed(&edge(1), &endpoint, refused(), pool.now))
+        .collect();
+    assert_eq!(news, [None, None, Some(Standing::Unreachable), None], "told once");
+    let Finding::Failed(reason) = refused() else {
+        panic!()
+    };
+    let told = [format!("http://192.0.2.1:8080: {reason}")];
+    assert_eq!(pool.roster.unreachable(&edge(1)), told);
+    assert!(pool.roster.unreachable(&edge(2)).is_empty());
+    let count = |pool: &Pool, state| {
+        pool.roster
+            .tally(pool.now)
+            .into_iter()
+            .find(|(s, _)| *s == state)
+            .unwrap()
+            .1
+    };
+    assert_eq!(
+        (count(&pool, State::Unreachable), count(&pool, State::Joining)),
+        (1, 1)
+    );
+    let back = pool.roster.probed(&edge(1), &endpoint, Finding::Good, pool.now);
+    assert_eq!(back, Some(Standing::Good));
+    assert!(pool.roster.unreachable(&edge(1)).is_empty());
+    assert_eq!(count(&pool, State::Serving), 1);
+    let long = "x".repeat(1000);
+    pool.roster
+        .probed(&edge(1), &endpoint, Finding::Wrong(long), pool.now);
+    let told = &pool.roster.unreachable(&edge(1))[0];
+    assert!(told.len() < crate::cascade::message::MAX_TEXT_BYTES, "{told}");
+}

@@ -230,3 +230,31 @@ fn over_budget_old_groups_go_first_and_then_the_start_point() {
     assert!(stream.log_bytes() <= 2 << 20);
     assert_eq!(stream.newest_start(), None, "joiners wait for the next keyframe");
 }
+
+/// What a viewer got elsewhere is held against the log: frames in their place, headers wherever they are in force.
+#[test]
+fn a_tag_is_known_or_altered_or_was_never_there() {
+    let stream = stream();
+    stream.begin_group(head(1, 0), NOW).unwrap();
+    let far = u64::from(u32::MAX) - 20;
+    stream.put_preface(&with_codec(), far, NOW).unwrap();
+    for time in [far, far + 40] {
+        stream.append(&video(time, b"\x17\x01key"), NOW).unwrap();
+        stream.append(&video(time, b"\x27\x01p"), NOW).unwrap();
+    }
+    let knows = |time: u64, body: &[u8]| stream.knows(TagKind::Video, time as u32, body);
+    for time in [far, far + 40] {
+        assert_eq!(knows(time, b"\x17\x01key"), Known::Same, "times wrap on the wire");
+        assert_eq!(knows(time, b"\x27\x01p"), Known::Same, "the second of two");
+        assert_eq!(knows(time, b"\x17\x01kez"), Known::Other);
+        assert_eq!(knows(time, b"\x17\x00config"), Known::Same, "in force there");
+        assert_eq!(knows(time, b"\x17\x00confih"), Known::Other);
+        assert_eq!(
+            stream.knows(TagKind::Audio, time as u32, b"\xaf\x01"),
+            Known::Beyond
+        );
+    }
+    assert_eq!(knows(far + 7, b"\x17\x01key"), Known::Never);
+    assert_eq!(knows(far - 40, b"\x17\x01key"), Known::Beyond);
+    assert_eq!(knows(far + 80, b"\x17\x01key"), Known::Beyond);
+}
