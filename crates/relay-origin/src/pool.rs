@@ -9,7 +9,7 @@ use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, R
 use relay_core::clock::Clock;
 use relay_core::dns;
 use relay_core::link::parent::{Parent, ParentDesk};
-use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme};
+use relay_core::pool::{Arrival, Endpoint, Remembered, Roster, RosterConfig, Row, Scheme, Totals};
 use relay_core::serve::Elsewhere;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,12 @@ impl Pool {
     pub fn list(&self) -> Vec<Row> {
         let now = self.clock.now();
         self.roster().list(now)
+    }
+
+    /// All members in a few sums.
+    pub fn totals(&self) -> Totals {
+        let now = self.clock.now();
+        self.roster().totals(now)
     }
 
     /// Lets a member drain, or go on. False if there is none of that name.
