@@ -31,5 +31,6 @@ mod pool;
 mod publisher_returns;
 mod push;
 mod rogue_children;
+mod scale_out;
 mod sinks;
 mod stalled_viewer;

@@ -238,7 +238,7 @@ fn scale_out(config: &Config) -> Vec<String> {
         return Vec::new();
     };
     vec![format!(
-        "{program}, when {} % of what edges can send is given away, each {} at most, up to {}; with a join token for one edge in its environment ([scale_out])",
+        "{program}, when {} % of what edges can send is given away, one each {} at most, up to {}; with a join token for one edge in its environment ([scale_out])",
         scale.from,
         scale.cooldown,
         counted(scale.max_edges.into(), "edge"),

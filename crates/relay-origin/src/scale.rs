@@ -150,12 +150,12 @@ impl ScaleOut {
             true => "nothing".to_owned(),
             false => lines.join(" | "),
         };
-        let seconds = run.took.as_secs_f32();
+        let took = format!("{:.1} s", run.took.as_secs_f32());
         match &run.end {
             End::Exited(status) if status.success() => {
-                tracing::info!(program, seconds, said, "an edge is on its way");
+                tracing::info!(program, took, said, "an edge was started");
             }
-            end => tracing::warn!(program, seconds, said, reason = %end, "starting an edge failed"),
+            end => tracing::warn!(program, took, said, reason = %end, "starting an edge failed"),
         }
         if !run.end.may_have_started() {
             self.scaler.failed(start);
