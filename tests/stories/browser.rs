@@ -1,11 +1,15 @@
 //! A real browser plays the page from an edge.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, ensure};
 use relay_tests::calibration::Calibration;
-use relay_tests::cluster::Cluster;
+use relay_tests::cluster::{Cluster, Origin, Ports};
+use relay_tests::http::get;
 use relay_tests::process::output_of;
 use relay_tests::story::{Turn, story, target_dir, workspace_dir};
 use relay_tests::tools::{ffmpeg_publishes, node_modules, program};
+use relay_tests::wait::until;
 use serde_json::Value;
 
 const STREAM: &str = "live/bunny";
@@ -62,6 +66,64 @@ fn chromium_plays_the_page() {
         let good = latency < DELAY && dropped < DROPPED_PERCENT && frames > 0.0;
         lateness.judge("the page in Chromium", &words, good);
         ensure!(screenshot.is_file(), "no screenshot");
+        Ok(())
+    });
+}
+
+/// Bytes of media by which a page surely plays: some seconds of the clip.
+const PLAYS_BY: f64 = 500_000.0;
+
+/// How far the picture has to advance in all, on the way from one node to another.
+const SECONDS_OF_MOVE: f64 = 12.0;
+
+/// R81: the node that a page came from dies; the page plays on from another one, by itself.
+#[test]
+fn a_page_outlives_its_node() {
+    story("browser_moves", Turn::Alone, async |stage| {
+        let mut origin = Origin::of_pool(stage, Ports::free(), "")?;
+        origin.start().await?;
+        let url = origin.publish_url(STREAM).await?;
+        let _ffmpeg = ffmpeg_publishes(stage, "ffmpeg publishes", &url)?;
+        let mut first = origin.edge("first").await?;
+        first.start().await?;
+        let mut second = origin.edge("second").await?;
+        second.start().await?;
+        first.shows(STREAM).await?;
+        second.shows(STREAM).await?;
+        // What the page will know of the pool is what its node knows.
+        until("the first edge to know of the second", async || {
+            let pool = get(&format!("http://127.0.0.1:{}/pool.json", first.ports().http))
+                .await
+                .ok()?;
+            let port = format!(":{}\"", second.ports().http);
+            pool.text().contains(&port).then_some(())
+        })
+        .await?;
+        let mut node = program("node")?;
+        node.arg(workspace_dir().join("tests/browser/watch.mjs"))
+            .arg(node_modules()?)
+            .arg(program("chromium")?.get_program())
+            .arg(first.page(STREAM))
+            .arg(SECONDS_OF_MOVE.to_string())
+            .arg(target_dir()?.join("moved-page.png"));
+        let moving = async {
+            // By then the page has long heard of the pool, for which it asks first.
+            first
+                .metric("relay_egress_bytes_total", |bytes| bytes > PLAYS_BY)
+                .await?;
+            let died = Instant::now();
+            first.kill();
+            second.metric("relay_viewers", |viewers| viewers == 1.0).await?;
+            anyhow::Ok(died.elapsed())
+        };
+        let (said, away) = tokio::join!(output_of(&mut node), moving);
+        let (said, away) = (said?, away?);
+        println!("browser_moves: at the next node {away:.1?} after the death of the first");
+        ensure!(away < Duration::from_secs(15), "{away:?}");
+        let seen: Value = serde_json::from_str(&said).with_context(|| said.clone())?;
+        ensure!(seen["error"].is_null() && seen["failure"].is_null(), "{seen}");
+        let reconnects = seen.pointer("/stats/reconnects").and_then(Value::as_f64);
+        ensure!(reconnects.is_some_and(|count| count >= 1.0), "{seen}");
         Ok(())
     });
 }

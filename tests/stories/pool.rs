@@ -132,10 +132,16 @@ fn edges_take_the_viewers() {
         viewer.is_content()?;
 
         // A revoked edge is gone: from the list, and from its link, which closes for good.
+        let revoked = Instant::now();
         origin.verb_says(&["edge", "revoke", &second]).await?;
-        edges_are(&origin, &["serving"]).await?;
         let status = two.process()?.ended().await?;
-        ensure!(!status.success(), "{status}");
+        let took = revoked.elapsed();
+        println!("pool: a revoked edge ended after {took:.2?}");
+        ensure!(
+            !status.success() && took < Duration::from_secs(2),
+            "{status} after {took:?}"
+        );
+        edges_are(&origin, &["serving"]).await?;
         let why = two.log()?.text();
         ensure!(why.contains("revoked"), "{why}");
         Ok(())

@@ -36,7 +36,7 @@ impl Others {
             addresses.extend(ips.into_iter().map(|ip| (ip, offer.headroom)));
         }
         self.0.names.offer(addresses);
-        *self.view() = view;
+        *self.lock() = view;
     }
 
     /// The addresses of all that were told of. They stay when the origin is gone.
@@ -44,7 +44,7 @@ impl Others {
         &self.0.names
     }
 
-    fn view(&self) -> MutexGuard<'_, View> {
+    fn lock(&self) -> MutexGuard<'_, View> {
         // Replaced whole, or a figure in it.
         self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,7 +58,7 @@ impl Others {
 
 impl Elsewhere for Others {
     fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint> {
-        let mut view = self.view();
+        let mut view = self.lock();
         let places: Vec<Option<Endpoint>> = view
             .offers
             .iter()
@@ -74,6 +74,10 @@ impl Elsewhere for Others {
             offer.headroom -= bits;
         }
         places.into_iter().nth(chosen)?
+    }
+
+    fn view(&self) -> View {
+        self.lock().clone()
     }
 }
 

@@ -12,7 +12,7 @@ use relay_core::link::child::{Child, ChildConfig, Dialled, Dialler, LinkStatus};
 use relay_core::link::dial::dial;
 use relay_core::link::door::{Arrival, Door};
 use relay_core::link::join::Joined;
-use relay_core::link::metrics::{register_child, register_parent};
+use relay_core::link::metrics::{register_child, register_door, register_parent};
 use relay_core::link::parent::{NoDesk, Parent, ParentConfig};
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::link::refusal::Refusal;
@@ -138,7 +138,8 @@ impl Pool {
         node.doorman.know_links(move || children.load());
         register_child(&self.registry, &child).map_err(NodeError::from)?;
         register_parent(&self.registry, &parent, self.parent_config.max_links).map_err(NodeError::from)?;
-        let door = Door::new(self.endpoint, self.quic);
+        let door = Door::new(self.endpoint, self.quic, self.parent_config.max_links);
+        register_door(&self.registry, door.stats()).map_err(NodeError::from)?;
         node.tasks.spawn(answer(door, parent, child, node.stop.clone()));
         Ok(origin)
     }

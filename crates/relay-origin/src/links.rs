@@ -13,7 +13,7 @@ use relay_core::link::backoff::Backoff;
 use relay_core::link::dial::dial;
 use relay_core::link::door::{Arrival, Door};
 use relay_core::link::join::JoinHall;
-use relay_core::link::metrics::register_parent;
+use relay_core::link::metrics::{register_door, register_parent};
 use relay_core::link::parent::{Parent, ParentConfig};
 use relay_core::link::quic::{self, QuicConfig};
 use relay_core::link::refusal::Refusal;
@@ -58,6 +58,7 @@ impl LinkPort {
         identity: &OriginIdentity,
         ca: &PoolCa,
         quic: QuicConfig,
+        max_links: usize,
     ) -> Result<Self, StartError> {
         let root = PoolRoot::new(ca.certificate().clone())?;
         let tls = tls::server(identity.credentials(), &root, &[LINK_ALPN, JOIN_ALPN])?;
@@ -73,7 +74,7 @@ impl LinkPort {
             error,
         })?;
         Ok(Self {
-            door: Door::new(endpoint.clone(), quic),
+            door: Door::new(endpoint.clone(), quic, max_links),
             endpoint,
             client,
             address,
@@ -127,6 +128,7 @@ impl Links {
         })
         .map_err(NodeError::from)?;
         register_parent(registry, &parent, limits.max_links).map_err(NodeError::from)?;
+        register_door(registry, port.door.stats()).map_err(NodeError::from)?;
         Ok(Self {
             port,
             identity,

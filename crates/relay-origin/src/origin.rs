@@ -80,7 +80,13 @@ impl Origin {
         let life = config.link.cert_lifetime.get();
         let identity = OriginIdentity::new(Arc::clone(&ca), state.instance()?, life, clock.now())?;
         let quic = QuicConfig::from(&config.link);
-        let port = LinkPort::open(config.link.listen.addr(), &identity, &ca, quic)?;
+        let port = LinkPort::open(
+            config.link.listen.addr(),
+            &identity,
+            &ca,
+            quic,
+            config.limits.max_children as usize,
+        )?;
 
         let node = Node::start(config, Program::Origin, &registry, clock)?;
         let records = Arc::new(state.streams()?);

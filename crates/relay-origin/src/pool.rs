@@ -143,6 +143,11 @@ impl Elsewhere for Pool {
         let now = self.clock.now();
         self.roster().place(scheme, bits, now, &mut chance)
     }
+
+    fn view(&self) -> View {
+        let now = self.clock.now();
+        self.roster().view(MAX_OFFERS, now, &mut chance)
+    }
 }
 
 impl ParentDesk for Pool {
@@ -189,8 +194,7 @@ impl ParentDesk for Pool {
     }
 
     fn view(&self, _: &Instance) -> Option<View> {
-        let now = self.clock.now();
-        Some(self.roster().view(MAX_OFFERS, now, &mut chance))
+        Some(Elsewhere::view(self))
     }
 
     fn floors(&self, _: &Instance, floors: &[Floor]) {

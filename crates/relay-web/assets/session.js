@@ -28,7 +28,7 @@ const STOPPED = new Set(["refused", "failed", "unsupported", "paused", "blocked"
 /** Seconds of played media kept, so that the buffer of a day-long stream does not grow. */
 const KEEP_BEHIND = 20;
 
-/** Plays the stream at `url` in `video`, and calls `changed()` when `state`, `detail` or `info` are new. */
+/** Plays the stream that is to be had at `places` in `video`, and calls `changed()` when `state`, `detail` or `info` are new. */
 export class Session {
   /** connecting, live, buffering, waiting, paused, blocked, offline, ended, reconnecting, full, refused, failed or unsupported. */
   state = "connecting";
@@ -40,7 +40,7 @@ export class Session {
   reconnects = 0;
 
   #video;
-  #url;
+  #places;
   #changed;
   #player = null;
   #edge;
@@ -58,9 +58,9 @@ export class Session {
   #stalledAt = 0;
   #frames = { decoded: 0, dropped: 0 };
 
-  constructor(video, url, changed) {
+  constructor(video, places, changed) {
     this.#video = video;
-    this.#url = url;
+    this.#places = places;
     this.#changed = changed;
     this.#edge = new LiveEdge(video);
     video.addEventListener("error", () => this.#videoFailed());
@@ -142,7 +142,7 @@ export class Session {
     this.#codecs = [];
     this.#since = this.#newestAt = performance.now();
     const { Events, createPlayer } = window.mpegts;
-    const player = createPlayer({ type: "flv", isLive: true, url: this.#url }, {
+    const player = createPlayer({ type: "flv", isLive: true, url: this.#places.url }, {
       enableStashBuffer: false,
       autoCleanupMaxBackwardDuration: KEEP_BEHIND * 2,
       autoCleanupMinBackwardDuration: KEEP_BEHIND,
@@ -185,6 +185,12 @@ export class Session {
     }
   }
 
+  /** Tries again elsewhere: this node is gone, or is full and knows no other. */
+  #retryElsewhere(state, detail) {
+    this.#places.change();
+    this.#retry(state, detail);
+  }
+
   /** Tries again after a pause that grows, with jitter so that thousands of pages do not come back in one instant. */
   #retry(state, detail) {
     this.#enter(state, detail);
@@ -206,7 +212,7 @@ export class Session {
     const waiting = new AbortController();
     const limit = setTimeout(() => waiting.abort(), PROBE_TIME);
     try {
-      const answer = await fetch(this.#url, { method: "HEAD", cache: "no-store", signal: waiting.signal });
+      const answer = await fetch(this.#places.url, { method: "HEAD", cache: "no-store", signal: waiting.signal });
       if (this.#wantsPause) return;
       if (!answer.ok) {
         this.#answered(answer.status);
@@ -215,7 +221,7 @@ export class Session {
       if (this.#hadPicture) this.reconnects += 1;
       this.#connect();
     } catch {
-      if (!this.#wantsPause) this.#retry("reconnecting");
+      if (!this.#wantsPause) this.#retryElsewhere("reconnecting");
     } finally {
       clearTimeout(limit);
     }
@@ -227,7 +233,7 @@ export class Session {
       this.#close();
       this.#enter("refused");
     } else if (status === 404 || status === 410) this.#retry(this.#hadPicture ? "ended" : "offline");
-    else if (status === 429 || status === 503) this.#retry("full");
+    else if (status === 429 || status === 503) this.#retryElsewhere("full");
     else this.#retry("reconnecting", `The server answered with status ${status}. Trying again by itself.`);
   }
 
@@ -250,7 +256,7 @@ export class Session {
     if (kind === ErrorTypes.NETWORK_ERROR) {
       this.#video.pause();
       if (detail === ErrorDetails.NETWORK_STATUS_CODE_INVALID) this.#answered(more.code);
-      else this.#retry("reconnecting");
+      else this.#retryElsewhere("reconnecting");
       return;
     }
     this.mediaErrors += 1;
@@ -342,7 +348,7 @@ export class Session {
       this.#newest = newest;
       this.#newestAt = now;
     } else if (now - this.#newestAt > SILENT_AFTER && !this.#pending && !this.#wantsPause) {
-      this.#retry("reconnecting");
+      this.#retryElsewhere("reconnecting");
     }
   }
 

@@ -1,5 +1,6 @@
 // The player page: joins the session, the tools over the picture, and the words and figures around it.
 
+import { Places } from "./places.js";
 import { Session } from "./session.js";
 import { bindControls } from "./controls.js";
 import { bindShare } from "./share.js";
@@ -19,7 +20,7 @@ const video = element("video");
 const name = streamName();
 let connectingShown = false;
 
-const session = new Session(video, `/${name}.flv`, show);
+const session = new Session(video, new Places(name), show);
 
 root.classList.toggle("embed", new URLSearchParams(location.search).get("embed") === "1");
 root.classList.remove("starting");

@@ -150,6 +150,7 @@ const FILES: &[File] = &[
     asset!("icon.svg", SVG),
     asset!("index.js", SCRIPT),
     asset!("watch.js", SCRIPT),
+    asset!("places.js", SCRIPT),
     asset!("session.js", SCRIPT),
     asset!("edge.js", SCRIPT),
     asset!("words.js", SCRIPT),

@@ -22,6 +22,11 @@ pub const MAX_HALF_OPEN: usize = 256;
 /// From here on a source has to prove its address first (QUIC Retry), so that a flood with forged ones ends here.
 const RETRY_FROM: usize = MAX_HALF_OPEN / 4;
 
+/// Connections at once, those included that have failed and are remembered for three times the path's round trip, as QUIC wants
+/// it (RFC 9000, 10.2): each holds some 35 KB, and under a flood that trip is long. Beyond the links that a pool needs
+/// they are all strangers'.
+pub const MAX_OPEN: usize = 1024;
+
 /// A handshake takes no longer than this, even with a third of its packets lost.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
@@ -39,7 +44,7 @@ pub enum Arrival {
     Join(Connection),
 }
 
-/// What came, counted; upstairs makes metrics of it.
+/// What came, counted.
 #[derive(Debug, Default)]
 pub struct DoorStats {
     /// Links of verified members.
@@ -56,6 +61,25 @@ pub struct DoorStats {
     pub not_answered: AtomicU64,
     /// Sources that had to prove their address.
     pub retried: AtomicU64,
+    /// Sources that were refused, since there were [`MAX_OPEN`] connections besides the links.
+    pub refused: AtomicU64,
+}
+
+impl DoorStats {
+    /// Each of them with its name, as a label.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
+        [
+            ("link", &self.links),
+            ("join", &self.joins),
+            ("no_certificate", &self.no_certificate),
+            ("failed", &self.failed),
+            ("too_slow", &self.too_slow),
+            ("not_answered", &self.not_answered),
+            ("retried", &self.retried),
+            ("refused", &self.refused),
+        ]
+        .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    }
 }
 
 /// The accepting side of a link port.
@@ -64,6 +88,7 @@ pub struct Door {
     endpoint: Endpoint,
     quic: QuicConfig,
     handshakes: JoinSet<Result<Arrival, Turned>>,
+    max_open: usize,
     stats: Arc<DoorStats>,
 }
 
@@ -76,12 +101,14 @@ enum Turned {
 }
 
 impl Door {
-    /// The door of an endpoint that was bound with a server side.
-    pub fn new(endpoint: Endpoint, quic: QuicConfig) -> Self {
+    /// The door of an endpoint that was bound with a server side; it has room for so many links, and for [`MAX_OPEN`]
+    /// connections of strangers besides.
+    pub fn new(endpoint: Endpoint, quic: QuicConfig, max_links: usize) -> Self {
         Self {
             endpoint,
             quic,
             handshakes: JoinSet::new(),
+            max_open: max_links + MAX_OPEN,
             stats: Arc::default(),
         }
     }
@@ -107,13 +134,18 @@ impl Door {
 
     /// Goes into a handshake, if there is room.
     fn begin(&mut self, incoming: Incoming) {
+        let crowded = self.endpoint.open_connections() >= self.max_open;
         if self.handshakes.len() >= MAX_HALF_OPEN {
             one_more(&self.stats.not_answered);
             incoming.ignore();
-        } else if self.handshakes.len() >= RETRY_FROM && incoming.may_retry() {
+        } else if (crowded || self.handshakes.len() >= RETRY_FROM) && incoming.may_retry() {
             one_more(&self.stats.retried);
             // Cannot fail: `may_retry` said so.
             let _ = incoming.retry();
+        } else if crowded {
+            // Its address is proved: it hears no, and can ask again at once.
+            one_more(&self.stats.refused);
+            incoming.refuse();
         } else {
             let remote = incoming.remote_address();
             match incoming.accept() {

@@ -1,15 +1,28 @@
 //! What links tell Prometheus.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::Registry;
 
 use super::child::{Child, LinkStatus};
+use super::door::DoorStats;
 use super::parent::Parent;
-use crate::metrics::{at_scrape, counter, gauge, gauges};
+use crate::metrics::{at_scrape, counter, counters, gauge, gauges};
 
 fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+/// Registers what comes to a link port.
+///
+/// # Errors
+/// When the name is taken in the registry.
+pub fn register_door(registry: &Registry, stats: Arc<DoorStats>) -> prometheus::Result<()> {
+    at_scrape(registry, "relay_link_handshakes_total", move || {
+        let help = "Handshakes on the link port, by what became of them.";
+        counters("relay_link_handshakes_total", help, "outcome", stats.outcomes())
+    })
 }
 
 /// Registers what a child counts.

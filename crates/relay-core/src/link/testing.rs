@@ -116,7 +116,7 @@ impl Node {
         let server = quic::server_config(tls, &quic).unwrap();
         let port = quic::bind("127.0.0.1:0".parse().unwrap(), Some(server), &quic).unwrap();
         let address = port.endpoint.local_addr().unwrap().to_string().parse().unwrap();
-        let mut door = Door::new(port.endpoint.clone(), quic);
+        let mut door = Door::new(port.endpoint.clone(), quic, 64);
         let hall = JoinHall::new(Arc::clone(&desk) as Arc<dyn JoinDesk>, Clock::start());
         let (stats, joins) = (door.stats(), hall.stats());
         let (send, links) = tokio::sync::mpsc::channel(16);

@@ -7,6 +7,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use crate::admission::{
     Bounds, Budget, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
 };
+use crate::cascade::message::View;
 use crate::clock::Clock;
 use crate::pool::{Endpoint, Scheme};
 use crate::stream::Stream;
@@ -15,6 +16,9 @@ use crate::stream::Stream;
 pub trait Elsewhere: Send + Sync + 'static {
     /// Where one more viewer of a stream of so many bits per second is welcome. The place is kept for it.
     fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint>;
+
+    /// Some nodes with room, for players who look for another one by themselves.
+    fn view(&self) -> View;
 }
 
 /// Decides on each one who wants to watch, before the first byte.
@@ -60,6 +64,13 @@ impl Doorman {
     pub fn know_elsewhere(&self, elsewhere: Arc<dyn Elsewhere>) {
         // A second one would be a mistake of ours, and harmless.
         let _ = self.elsewhere.set(elsewhere);
+    }
+
+    /// Some nodes with room for viewers; none as long as no other node is known.
+    pub(super) fn view(&self) -> View {
+        self.elsewhere
+            .get()
+            .map_or_else(View::default, |elsewhere| elsewhere.view())
     }
 
     /// From now on the children count. Only the first call counts.

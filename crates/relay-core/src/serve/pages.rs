@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::Site;
+use crate::cascade::message::Offer;
 
 /// One stream in the list that the index page shows.
 #[derive(Debug, Serialize)]
@@ -21,6 +22,21 @@ struct StreamEntry {
     stream: String,
     live: bool,
     viewers: u64,
+}
+
+/// The pool, as players read it.
+#[derive(Debug, Serialize)]
+struct Pool {
+    nodes: Vec<PoolNode>,
+}
+
+/// One way to a node.
+#[derive(Debug, Serialize)]
+struct PoolNode {
+    /// Where it is: a stream is at this URL and its own path.
+    http: String,
+    /// What the node has left, in bits per second: the weight to draw it with.
+    room: u64,
 }
 
 /// Serves one request on `socket`, of which `input` has been read already.
@@ -47,6 +63,7 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/api/streams" => streams(site),
+        "/pool.json" => pool(site),
         path => asset(site, path, request.headers()).unwrap_or_else(|| {
             plain(
                 StatusCode::NOT_FOUND,
@@ -96,7 +113,34 @@ fn streams(site: &Site) -> Response<Full<Bytes>> {
             viewers: stream.viewer_count(),
         })
         .collect();
-    match serde_json::to_vec(&list) {
+    json(&list)
+}
+
+/// The nodes that serve viewers, for players. Pages that may read streams may read it, too.
+fn pool(site: &Site) -> Response<Full<Bytes>> {
+    let view = site.doorman.view();
+    let node = |offer: &Offer| {
+        let urls = offer.public.iter().filter(|url| url.starts_with("http://"));
+        let room = offer.headroom;
+        urls.map(|url| PoolNode {
+            http: url.clone(),
+            room,
+        })
+        .collect::<Vec<_>>()
+    };
+    let nodes: Vec<PoolNode> = view.offers.iter().flat_map(node).collect();
+    let mut response = json(&Pool { nodes });
+    if let Ok(origin) = HeaderValue::from_str(&site.cors)
+        && !site.cors.is_empty()
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
         Ok(body) => respond(StatusCode::OK, "application/json", body.into()),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
     }

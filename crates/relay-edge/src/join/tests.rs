@@ -43,7 +43,7 @@ impl Origin {
         let address: Address = port.endpoint.local_addr().unwrap().to_string().parse().unwrap();
         let desk = Arc::new(Desk::open(state, ca, life, vec![address.clone()]).unwrap());
         let hall = JoinHall::new(Arc::clone(&desk) as _, clock);
-        let door = Door::new(port.endpoint, quic);
+        let door = Door::new(port.endpoint, quic, 64);
         let this = Self {
             desk,
             folder,

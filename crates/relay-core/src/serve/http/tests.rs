@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::admission::{Bounds, ServePolicy};
+use crate::cascade::message::{Offer, View};
 use crate::clock::Clock;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::flv::{Tag, TagKind};
@@ -225,6 +226,39 @@ impl Elsewhere for OneEdge {
     fn place(&self, scheme: Scheme, _: u64) -> Option<Endpoint> {
         (scheme == Scheme::Http).then(|| "http://[2001:db8::7]:8081".parse().unwrap())
     }
+
+    fn view(&self) -> View {
+        View {
+            offers: vec![Offer {
+                instance: "ab12".parse().unwrap(),
+                public: vec![
+                    "rtmp://192.0.2.7".to_owned(),
+                    "http://192.0.2.7:8080".to_owned(),
+                    "http://[2001:db8::7]:8081".to_owned(),
+                ],
+                headroom: 7_000_000,
+            }],
+        }
+    }
+}
+
+/// What a player reads that looks for another node by itself.
+#[tokio::test]
+async fn the_pool_is_told_to_players() {
+    let site = site(10);
+    let request = "GET /pool.json HTTP/1.1\r\nHost: h\r\n\r\n";
+    assert!(ask(&site, request).await.ends_with("{\"nodes\":[]}"));
+    site.doorman.know_elsewhere(Arc::new(OneEdge));
+    let answer = ask(&site, request).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains("access-control-allow-origin: https://www.example.org"),
+        "{head}"
+    );
+    assert_eq!(
+        body,
+        r#"{"nodes":[{"http":"http://192.0.2.7:8080","room":7000000},{"http":"http://[2001:db8::7]:8081","room":7000000}]}"#
+    );
 }
 
 /// R80: who cannot be served here is sent to where there is room, with all that was asked for, and once more at most.
