@@ -1,7 +1,7 @@
 //! What is shipped for a machine does what it says: the units, `make install`, the kernel settings, and the words between a
 //! program and systemd.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
@@ -105,6 +105,85 @@ fn the_units_are_sound_and_hardened() {
         }
         Ok(())
     });
+}
+
+/// A machine made from the user data has the very files that an installed one has.
+#[test]
+fn cloud_init_writes_what_is_shipped() {
+    story("cloud_init", Turn::Beside, async |stage| {
+        let deploy = workspace_dir().join("scripts/deploy");
+        let text = std::fs::read_to_string(deploy.join("cloud-init.yaml"))?;
+        ensure!(
+            text.starts_with("#cloud-config\n"),
+            "cloud-init would take it for something else"
+        );
+        ensure!(!text.contains('\t'), "YAML has no tabs");
+        let files = written_files(&text);
+        for (path, shipped) in [
+            ("/etc/systemd/system/relay-edge.service", "relay-edge.service"),
+            ("/etc/sysctl.d/90-relay.conf", "90-relay.conf"),
+        ] {
+            let (_, content) = files.iter().find(|(name, _)| name == path).context(path)?;
+            let shipped = std::fs::read_to_string(deploy.join(shipped))?;
+            ensure!(*content == shipped, "{path} is not the shipped one:\n{content}");
+        }
+        let content = |path: &str| files.iter().find(|(name, _)| name == path).map(|(_, text)| text);
+        // The unit reads both; the settings must be such as the program takes.
+        ensure!(
+            content("/etc/relay/join-token").is_some_and(|text| text == "RELAY_JOIN\n"),
+            "{files:?}"
+        );
+        let settings = content("/etc/relay/relay.toml").context("settings")?;
+        relay_core::config::Config::parse(Path::new("relay.toml"), settings)?;
+        let install = stage.folder().join("relay-install");
+        std::fs::write(
+            &install,
+            content("/usr/local/sbin/relay-install").context("a script")?,
+        )?;
+        output_of(Command::new("sh").arg("-n").arg(&install)).await?;
+
+        // The shipped hook orders a machine with just that, and the token in its place.
+        let cloud = stage.folder().join("hcloud");
+        std::fs::write(&cloud, "#!/bin/sh\nfor last; do :; done\ncat \"$last\"\n")?;
+        std::fs::set_permissions(&cloud, Permissions::from_mode(0o755))?;
+        std::fs::write(stage.folder().join("cloud"), "key\n")?;
+        let mut order = Command::new(deploy.join("start-edge"));
+        order
+            .arg(deploy.join("cloud-init.yaml"))
+            .env("PATH", format!("{}:/usr/bin:/bin", stage.folder().display()))
+            .env("CREDENTIALS_DIRECTORY", stage.folder())
+            .env("RELAY_JOIN", "relay-join-1.a&b");
+        let ordered = output_of(&mut order).await?;
+        let wanted = text.replace("      RELAY_JOIN\n", "      relay-join-1.a&b\n");
+        ensure!(ordered == wanted, "{ordered}");
+        Ok(())
+    });
+}
+
+/// The files of `write_files`, each a path and a literal block.
+fn written_files(text: &str) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        if let Some(path) = line.strip_prefix("  - path: ") {
+            files.push((path.to_owned(), String::new()));
+        } else if let Some((_, content)) = files.last_mut()
+            && let Some(line) = line.strip_prefix("      ")
+        {
+            content.push_str(line);
+            content.push('\n');
+        } else if let Some((_, content)) = files.last_mut()
+            && line.is_empty()
+        {
+            content.push('\n');
+        }
+    }
+    for (_, content) in &mut files {
+        // Of the lines that end a literal block, one counts.
+        let length = content.trim_end_matches('\n').len();
+        content.truncate(length);
+        content.push('\n');
+    }
+    files
 }
 
 /// `check` compares the kernel with the very file that is installed: one sentence for each difference, none else.

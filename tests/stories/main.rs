@@ -34,5 +34,6 @@ mod probe;
 mod publisher_returns;
 mod push;
 mod rogue_children;
+mod scale_out;
 mod sinks;
 mod stalled_viewer;

@@ -72,6 +72,7 @@ pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
             section("publishers", publishers(config)),
             section("sources", sources(config)),
             section("dials", dials(config)),
+            section("starts edges", scale_out(config)),
         ],
         Program::Edge => vec![
             section("media", vec![parent(config)]),
@@ -87,6 +88,9 @@ pub fn report(config: &Config, program: Program, facts: &Facts) -> Report {
     sections.push(section("this machine", kernel::lines(config, facts)));
     let mut warnings = kernel::warnings(config, facts);
     warnings.extend(lone_nameserver(config));
+    if program == Program::Origin {
+        warnings.extend(blind_scale_out(config, facts));
+    }
     Report { sections, warnings }
 }
 
@@ -225,6 +229,27 @@ fn sources(config: &Config) -> Vec<String> {
 fn dials(config: &Config) -> Vec<String> {
     let line = |push: &crate::config::Push| format!("the edge at UDP {} ([[push]])", push.edge);
     config.push.iter().map(line).collect()
+}
+
+/// How edges are started.
+fn scale_out(config: &Config) -> Vec<String> {
+    let scale = &config.scale_out;
+    let Some(program) = scale.command.first() else {
+        return Vec::new();
+    };
+    vec![format!(
+        "{program}, when {} % of what edges can send is given away, one each {} at most, up to {}; with a join token for one edge in its environment ([scale_out])",
+        scale.from,
+        scale.cooldown,
+        counted(scale.max_edges.into(), "edge"),
+    )]
+}
+
+fn blind_scale_out(config: &Config, facts: &Facts) -> Option<String> {
+    let is_blind = config.origin.uplink.is_none() && facts.nic.is_none();
+    (is_blind && !config.scale_out.command.is_empty()).then(|| {
+        "[scale_out] never starts the first edge, since nobody knows what this machine can send: set uplink in [origin]".to_owned()
+    })
 }
 
 fn parent(config: &Config) -> String {

@@ -5,6 +5,7 @@
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
 //! - [`probe`]: who watches the edges as a viewer would, so that viewers are sent only where that goes well.
+//! - [`scale`]: whether one more edge is wanted, and [`hook`]: the operator's program that starts it.
 //! - [`state`]: what outlives the process.
 //! - [`cli`], [`verbs`]: the command line.
 //! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
@@ -16,12 +17,14 @@ pub mod desk;
 pub mod edges;
 pub mod error;
 pub mod greeting;
+pub mod hook;
 pub mod identity;
 pub mod ingest;
 pub mod links;
 pub mod origin;
 pub mod pool;
 pub mod probe;
+pub mod scale;
 pub mod state;
 pub mod targets;
 pub mod tokens;

@@ -67,6 +67,8 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
         ),
         Some(Verb::Check(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
+            let hook = config.scale_out.program();
+            hook.map_err(|error| (Exit::Config, error.into()))?;
             Ok(say(
                 Program::Origin,
                 check::report(&config, Program::Origin, &check::Facts::read()),

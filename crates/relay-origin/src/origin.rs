@@ -20,6 +20,7 @@ use crate::access::Access;
 use crate::desk::AdminDesk;
 use crate::error::StartError;
 use crate::greeting::{Greeting, Reach};
+use crate::hook::Hook;
 use crate::identity::OriginIdentity;
 use crate::ingest::file::Source;
 use crate::ingest::rtmp::Encoders;
@@ -27,6 +28,7 @@ use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
+use crate::scale::{ScaleOut, Site};
 use crate::state::State;
 use crate::targets::Targets;
 use crate::tokens::Desk;
@@ -40,6 +42,7 @@ pub struct Origin {
     links: Links,
     pool: Arc<Pool>,
     prober: Prober,
+    scale_out: Option<ScaleOut>,
     admin: Option<AdminSocket>,
     operator: Arc<AdminDesk>,
     metrics: MetricsServer,
@@ -55,6 +58,7 @@ impl Origin {
     /// What is wrong, in a sentence; nothing is left running then.
     pub async fn bind(config: &Config, environment: &Environment) -> Result<Self, StartError> {
         let clock = Clock::start();
+        let hook = config.scale_out.program()?;
         let files = OpenFiles::raise();
         let sources = config
             .source
@@ -116,6 +120,18 @@ impl Origin {
         let prober = prober.map_err(NodeError::from)?;
         let names = node.answer_names(config, pool.names(), &registry)?;
         let links = Links::new(port, identity, Arc::clone(&desk), &node, &pool, config, &registry)?;
+        let scale_out = match hook {
+            Some((program, arguments)) => {
+                let hook = Hook::new(program, arguments, config.scale_out.time_limit.get());
+                let site = Site {
+                    pool: Arc::clone(&pool),
+                    desk: Arc::clone(&desk),
+                    state: Arc::clone(&state),
+                };
+                Some(ScaleOut::new(hook, config, site, &node, &registry)?)
+            }
+            None => None,
+        };
         let admin = match config.admin_socket(Program::Origin, environment)? {
             Some(path) => Some(open_admin(&path).await?),
             None => None,
@@ -144,6 +160,7 @@ impl Origin {
             links,
             pool,
             prober,
+            scale_out,
             admin,
             operator: Arc::new(operator),
             metrics,
@@ -175,6 +192,7 @@ impl Origin {
             links,
             pool,
             prober,
+            scale_out,
             admin,
             operator,
             metrics,
@@ -190,6 +208,9 @@ impl Origin {
         node.tasks.spawn(pool.run(ending.clone()));
         // Without `[origin] probe` it is never told where to go.
         node.tasks.spawn(prober.run(ending.clone()));
+        if let Some(scale_out) = scale_out {
+            node.tasks.spawn(scale_out.run(ending.clone()));
+        }
         if let Some(admin) = admin {
             node.tasks.spawn(admin.run(operator, ending.clone()));
         }

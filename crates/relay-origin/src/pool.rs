@@ -9,7 +9,9 @@ use relay_core::cascade::message::{Floor, Hello, LinkRole, MAX_OFFERS, Policy, R
 use relay_core::clock::Clock;
 use relay_core::dns;
 use relay_core::link::parent::{Parent, ParentDesk};
-use relay_core::pool::{Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State};
+use relay_core::pool::{
+    Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals,
+};
 use relay_core::serve::Elsewhere;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -114,6 +116,12 @@ impl Pool {
                 tracing::warn!(%edge, %endpoint, standing = standing.name(), reason, "viewers are not sent to an edge");
             }
         }
+    }
+
+    /// All members in a few sums.
+    pub fn totals(&self) -> Totals {
+        let now = self.clock.now();
+        self.roster().totals(now)
     }
 
     /// Lets a member drain, or go on. False if there is none of that name.

@@ -6,6 +6,8 @@
 //! | `instance` | who this origin is on its links | an error |
 //! | `publish-key` | what encoders publish with | an error |
 //! | `tokens.json` | the join tokens, as hashes | an error; it says what was revoked |
+//! | `members.json` | the pool's members | an error |
+//! | `started.json` | when edges were started that have not joined | an error; more might be started than may |
 //! | `revoked.json` | the edges that may not come back | an error |
 //! | `streams/` | a record per stream: epoch and anchor | that stream starts afresh, with a warning |
 //! | `lock` | keeps a second origin out | |
@@ -37,6 +39,7 @@ const PUBLISH_KEY: &str = "publish-key";
 const TOKENS: &str = "tokens.json";
 const REVOKED: &str = "revoked.json";
 const MEMBERS: &str = "members.json";
+const STARTED: &str = "started.json";
 const LOCK: &str = "lock";
 
 /// The largest file read back: ten times what a full token book comes to.
@@ -231,6 +234,22 @@ impl State {
     /// What the file system says.
     pub fn save_members(&self, members: &[Remembered]) -> Result<(), StateError> {
         self.save_json(MEMBERS, &members)
+    }
+
+    /// When edges were started that had not joined, in Unix milliseconds; none in a new pool.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
+    pub fn started(&self) -> Result<Vec<u64>, StateError> {
+        self.json(STARTED)
+    }
+
+    /// Writes down when edges were started that have not joined.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save_started(&self, started: &[u64]) -> Result<(), StateError> {
+        self.save_json(STARTED, &started)
     }
 
     fn json<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> Result<T, StateError> {

@@ -144,6 +144,11 @@ impl Budget {
         }
     }
 
+    /// The limits that it was made with.
+    pub const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     /// The node is about to stop, or is not any more.
     pub const fn set_draining(&mut self, draining: bool) {
         self.draining = draining;

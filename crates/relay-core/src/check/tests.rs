@@ -301,3 +301,20 @@ fn what_a_machine_does_not_tell_is_not_warned_of() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_start_hook_is_said_and_needs_an_uplink() {
+    let hook = "[scale_out]\ncommand = [\"/bin/start-edge\", \"small\"]\nmax_edges = 1";
+    let with_uplink = said(&format!("[origin]\nuplink = \"100Mbit\"\n{hook}"), &good());
+    let line = "starts edges:\n  /bin/start-edge, when 60 % of what edges can send is given away, one each 1m at most, up to 1 \
+                edge; with a join token for one edge in its environment ([scale_out])\n";
+    assert!(with_uplink.contains(line), "{with_uplink}");
+    assert!(with_uplink.ends_with("nothing to warn of"), "{with_uplink}");
+    assert_eq!(
+        warning(hook, &good()),
+        "[scale_out] never starts the first edge, since nobody knows what this machine can send: set uplink in [origin]"
+    );
+    // An edge that reads the same file starts nobody.
+    let edge = report(&config(hook), Program::Edge, &good());
+    assert_eq!(edge.warnings(), 0, "{edge}");
+}

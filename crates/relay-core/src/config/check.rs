@@ -2,6 +2,7 @@
 //! setting to blame, from which the file's line is found.
 
 use std::ops::{Range, RangeInclusive};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
@@ -33,6 +34,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     check_listeners(config)?;
     check_link(config)?;
     check_dns(config)?;
+    check_scale_out(config)?;
     check_origin(config)
 }
 
@@ -188,6 +190,30 @@ fn check_dns(config: &Config) -> Result<(), Fault> {
     match Zone::of(dns) {
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::new(error.key(), error.to_string())),
+    }
+}
+
+/// Whether the program is there is looked at by whoever runs it: an edge may read this file, too.
+fn check_scale_out(config: &Config) -> Result<(), Fault> {
+    let scale = &config.scale_out;
+    let (s, hours) = (Seconds::new, |hours: u64| Seconds::new(hours * 3600));
+    number("scale_out.from", scale.from, 1..=100)?;
+    number("scale_out.max_edges", scale.max_edges, 1..=10_000)?;
+    within("scale_out.cooldown", scale.cooldown, s(1)..=hours(24))?;
+    within("scale_out.time_limit", scale.time_limit, s(1)..=hours(1))?;
+    let command = &scale.command;
+    if let Some(program) = command.first()
+        && !Path::new(program).is_absolute()
+    {
+        let message = "a program is named by its absolute path, such as \"/usr/local/bin/start-edge\"; no shell looks for it";
+        return Err(Fault::new("scale_out.command.0", message));
+    }
+    match command.iter().position(|word| word.contains('\0')) {
+        Some(at) => Err(Fault::new(
+            format!("scale_out.command.{at}"),
+            "no program takes an argument with a zero byte",
+        )),
+        None => Ok(()),
     }
 }
 

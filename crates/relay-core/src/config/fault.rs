@@ -46,6 +46,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A program that a setting names cannot be run.
+    #[error("{key} names {}, which cannot be run: {reason}", path.display())]
+    Program {
+        /// The setting.
+        key: &'static str,
+        /// The program.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A setting without which the program cannot start has no value, not even by default.
     #[error("{0}")]
     Missing(String),

@@ -13,6 +13,7 @@ mod edge;
 mod environment;
 mod fault;
 mod origin;
+mod scale_out;
 mod secret;
 mod shared;
 mod text;
@@ -29,6 +30,7 @@ pub use edge::Edge;
 pub use environment::{DRAIN, Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
 pub use origin::{Origin, PublishPolicy, Push, Source};
+pub use scale_out::ScaleOut;
 pub use secret::{MIN_SECRET_CHARS, Secret};
 pub use shared::{
     Admin, Fanout, HeaderText, Http, Link, LinkCongestion, Log, LogFormat, LogLevel, Metrics, Rtmp,
@@ -93,6 +95,8 @@ pub struct Config {
     pub source: Vec<Source>,
     /// `[[push]]`, which an edge does not use.
     pub push: Vec<Push>,
+    /// `[scale_out]`, which an edge does not use.
+    pub scale_out: ScaleOut,
     /// `[edge]`, which the origin does not use.
     pub edge: Edge,
 }

@@ -66,6 +66,10 @@ fn full() -> Config {
         push: vec![Push {
             edge: "e:1".parse().unwrap(),
         }],
+        scale_out: ScaleOut {
+            command: vec!["/c".into()],
+            ..ScaleOut::default()
+        },
         edge: Edge {
             join_file: Some("f".into()),
             parent: Some("p:1".parse().unwrap()),
@@ -254,6 +258,16 @@ fn settings_that_contradict_each_other_are_marked() {
             "another [[source]] plays on a/b already",
         ),
         (
+            "[scale_out]\ncommand = [\"start-edge\", \"now\"]",
+            "2:12",
+            "a program is named by its absolute path, such as \"/usr/local/bin/start-edge\"; no shell looks for it",
+        ),
+        (
+            "[scale_out]\ncommand = [\"/a\", \"\\u0000\"]",
+            "2:18",
+            "no program takes an argument with a zero byte",
+        ),
+        (
             "push = [{ edge = \"a:1\" }, { edge = \"a:1\" }]",
             "1:36",
             "another [[push]] dials a:1 already",
@@ -315,6 +329,10 @@ fn ranges_hold_at_both_ends() {
             "'1000Gbit'",
             "'1001Gbit'",
         ),
+        ("scale_out.from", "0", "1", "100", "101"),
+        ("scale_out.max_edges", "0", "1", "10000", "10001"),
+        ("scale_out.cooldown", "'999ms'", "'1s'", "'1day'", "'90000s'"),
+        ("scale_out.time_limit", "'999ms'", "'1s'", "'1h'", "'3601s'"),
         ("origin.replace_idle", "'99ms'", "'100ms'", "'1m'", "'61s'"),
     ] {
         for good in [lowest, highest] {
@@ -437,6 +455,33 @@ fn a_token_file_that_is_no_good_marks_its_line() {
              \"none\"\n  |              ^^^^^^"
         )
     );
+}
+
+/// Whoever runs the program looks whether it can be run; an edge that reads the same file does not.
+#[test]
+fn a_program_that_cannot_be_run_is_named() {
+    let folder = Folder::with("program", &[("plain", "")]);
+    let program = |name: &str| {
+        let text = format!("[scale_out]\ncommand = [\"{}/{name}\"]", folder.0.display());
+        let config = parse(&text).unwrap();
+        let found = config.scale_out.program();
+        found
+            .map(|found| found.is_some())
+            .map_err(|error| error.to_string())
+    };
+    let path = folder.0.display();
+    for (name, reason) in [
+        ("none", "No such file or directory (os error 2)"),
+        ("plain", "it cannot be executed: Permission denied (os error 13)"),
+        (".", "it is no file"),
+    ] {
+        let said = format!("[scale_out] command names {path}/{name}, which cannot be run: {reason}");
+        assert_eq!(program(name), Err(said));
+    }
+    assert!(Config::default().scale_out.program().unwrap().is_none());
+    let shell = parse("[scale_out]\ncommand = [\"/bin/sh\", \"-c\"]").unwrap();
+    let (found, arguments) = shell.scale_out.program().unwrap().unwrap();
+    assert_eq!((found, arguments), (Path::new("/bin/sh"), &["-c".to_owned()][..]));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! - [`Endpoint`]: where viewers reach a node; [`Health`]: what the probe found there.
 //! - [`State`]: how an edge stands, worked out by `member` from what it reported (`load`), its `front`s and the time.
 //! - [`Roster`]: all edges, and in `steering` where viewers go; [`Row`]: one as an operator sees it; [`Remembered`]: one as the state folder keeps it.
+//! - [`Totals`]: the pool in a few sums; [`Scaler`]: when one more edge is wanted.
 //! - [`pick()`], [`pick_one`]: choosing by weight, once; `weights`: the same out of 10,000, again and again.
 
 mod config;
@@ -19,7 +20,9 @@ mod pick;
 mod remembered;
 mod roster;
 mod row;
+mod scale;
 mod steering;
+mod totals;
 mod weights;
 
 pub use config::RosterConfig;
@@ -30,7 +33,9 @@ pub use pick::{Random, pick, pick_one};
 pub use remembered::{Remembered, RememberedEndpoint};
 pub use roster::{Roster, RosterFull};
 pub use row::{EndpointRow, Row};
+pub use scale::{Need, Own, ScaleRules, Scaler, Start};
 pub use steering::Wish;
+pub use totals::Totals;
 
 #[cfg(test)]
 mod testing;

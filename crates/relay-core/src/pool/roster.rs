@@ -32,6 +32,8 @@ pub struct Roster {
     pub(super) rtmp: Weights,
     /// The member at which the next round of probes begins, if it is there.
     next_probe: usize,
+    /// Edges that came and had not been known before.
+    pub(super) newcomers: u64,
     swept_ms: u64,
     now_ms: u64,
 }
@@ -52,6 +54,7 @@ impl Roster {
             http: Weights::default(),
             rtmp: Weights::default(),
             next_probe: 0,
+            newcomers: 0,
             swept_ms: now.mono_ms,
             now_ms: now.mono_ms,
         };
@@ -72,6 +75,7 @@ impl Roster {
             Some(place) => *place,
             None => {
                 self.make_room(now_ms)?;
+                self.newcomers += 1;
                 self.insert(Member::new(instance, &self.rules, now_ms))
             }
         };

@@ -102,6 +102,11 @@ impl Doorman {
         self.budget().committed(now_ms)
     }
 
+    /// What this node may give away at most, in bits per second, if that is known.
+    pub fn most(&self) -> Option<u64> {
+        self.budget().bounds().bandwidth.most()
+    }
+
     /// Whether one more viewer of an ordinary stream would be one too many.
     pub fn is_full(&self) -> bool {
         let now_ms = self.clock.now().mono_ms;

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod roster;
+mod scale;
 mod simulation;
 mod steering;
 
