@@ -28,7 +28,7 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use argh::FromArgs;
 use relay_core::command_line::{complain, say};
 use relay_core::exit::Exit;
@@ -58,6 +58,13 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli: Cli = argh::from_env();
+    if !(FEWEST_VIEWERS..=MOST_VIEWERS).contains(&cli.viewers) {
+        complain(
+            NAME,
+            format_args!("a crowd is {FEWEST_VIEWERS} to {MOST_VIEWERS} viewers"),
+        );
+        return Exit::Usage.into();
+    }
     if let Err(why) = ground::is_possible() {
         complain(NAME, why);
         return Exit::NoPermission.into();
@@ -74,10 +81,6 @@ fn main() -> ExitCode {
 
 /// Whether all bars hold.
 fn act(cli: &Cli) -> Result<bool> {
-    ensure!(
-        (FEWEST_VIEWERS..=MOST_VIEWERS).contains(&cli.viewers),
-        "a crowd is {FEWEST_VIEWERS} to {MOST_VIEWERS} viewers"
-    );
     ground::enter()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
