@@ -14,7 +14,7 @@ export DESTDIR ?=
 BUILT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test check deny demo tools bench bench-build starter install uninstall
+.PHONY: help build release test check deny demo tools bench bench-build starter surgery install uninstall
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,12 @@ bench: bench-build ## Measure, judge the bars, write docs/performance.md (BENCH=
 
 starter: bench-build ## The same inside a small instance: 1 CPU, 900 MB; as root
 	@exec $(BENCH_BIN) $(BENCH_OPTIONS) starter
+
+surgery: ## The evening of 2012 replayed, without the pool and with it: 3 minutes, and first a release build; as root (SURGERY_VIEWERS=200)
+	@[ "$$(id -u)" = 0 ] || { echo "make surgery takes root: network namespaces, a limited uplink, groups with limits." >&2; exit 77; }
+	@scripts/need ip tc unshare setpriv taskset
+	@$(MAKE) --no-print-directory bench-build
+	@exec $(dir $(BENCH_BIN))surgery $(if $(SURGERY_VIEWERS),--viewers $(SURGERY_VIEWERS))
 
 install: $(if $(BUILT),,release) ## Install programs, units and kernel settings (PREFIX=/usr/local, DESTDIR=, BUILT=target/release skips the build)
 	@scripts/install put $(or $(BUILT),$(TARGET)/release)
