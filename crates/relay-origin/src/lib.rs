@@ -5,12 +5,13 @@
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
 //! - [`state`]: what outlives the process.
-//! - [`cli`], [`verbs`]: the command line.
+//! - [`cli`], [`verbs`]: the command line; [`console`], [`top`]: what it shows of a running origin, in a browser and on a terminal.
 //! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
 //!   [`greeting`]: what a person needs next.
 
 pub mod access;
 pub mod cli;
+pub mod console;
 pub mod desk;
 pub mod edges;
 pub mod error;
@@ -23,4 +24,5 @@ pub mod pool;
 pub mod state;
 pub mod targets;
 pub mod tokens;
+pub mod top;
 pub mod verbs;
