@@ -11,6 +11,7 @@ mod browser;
 mod budget;
 mod byte_exactness;
 mod capacity;
+mod console;
 mod demo;
 mod dependencies;
 mod descriptors;

@@ -371,6 +371,17 @@ impl Node {
         output_of(&mut command).await
     }
 
+    /// Starts a verb of the program that stays, with this node's configuration.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn verb_stays(&self, arguments: &[&str]) -> Result<Process> {
+        let mut command = self.command()?;
+        command.args(arguments).args(["--config", CONFIG]);
+        let name = format!("{}, {}", self.name, arguments.join(" "));
+        Process::spawn(&self.stage, &name, &mut command)
+    }
+
     /// The program with its environment and its configuration written, without arguments.
     fn command(&self) -> Result<Command> {
         self.command_after(&[])

@@ -1,12 +1,18 @@
 //! The admin API: what an operator sees and does, over a unix socket that only the owner can open.
 //!
-//! JSON over HTTP; who may open the socket may do all of it. The command line's verbs are its first client.
+//! JSON over HTTP; who may open the socket may do all of it. The command line's verbs are its first client; the console,
+//! a page at `/` that shows an [`Overview`] each second, is another.
 
 mod client;
+mod events;
+mod health;
+mod overview;
+mod pages;
 mod place;
 mod routes;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -21,8 +27,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
+pub use health::{Level, Sentence, health};
+pub use overview::{AdmissionRow, Both, JoinRow, Overview, UplinkRow};
 pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
 
+use events::Events;
 use place::Place;
 
 use crate::limits::ADMIN_CONNECTIONS;
@@ -44,6 +53,9 @@ pub struct StreamRow {
     pub silent_seconds: Option<f64>,
     /// Viewers here.
     pub viewers: u64,
+    /// What one viewer of it takes, in bits per second: the highest mean of five seconds in the last half minute.
+    #[serde(default)]
+    pub peak_bits: u64,
     /// Bytes of log memory.
     pub log_bytes: u64,
 }
@@ -76,6 +88,9 @@ pub struct EdgeRow {
     pub state: String,
     /// Why, in a sentence.
     pub why: String,
+    /// Whether it drains; of a lost one, whether it drained when it was heard last, and so has left on purpose.
+    #[serde(default)]
+    pub draining: bool,
     /// Its program version.
     pub version: String,
     /// The node that its media comes from, if that is not the origin.
@@ -162,7 +177,12 @@ impl AdminSocket {
 
     /// Serves until `stop`.
     pub async fn run(self, desk: Arc<dyn Desk>, stop: CancellationToken) {
-        let router = routes::router(desk);
+        let events = Events::new(Arc::clone(&desk));
+        let router = routes::router(desk)
+            .merge(events::router(Arc::clone(&events)))
+            .merge(pages::router());
+        tokio::spawn(events::tell(Arc::downgrade(&events), stop.clone()));
+        drop(events);
         let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {

@@ -27,6 +27,25 @@ pub const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Viewers in one answer of the admin API: more than a person reads, and within [`ADMIN_REPLY_BYTES`].
 pub const ADMIN_LISTED_VIEWERS: usize = 10_000;
 
+/// Listeners to the admin API's snapshots: half of [`ADMIN_CONNECTIONS`], so that the command line's verbs still get in.
+pub const ADMIN_LISTENERS: usize = ADMIN_CONNECTIONS / 2;
+
+/// How often listeners get a snapshot.
+pub const ADMIN_SNAPSHOT: Duration = Duration::from_secs(1);
+
+/// A listener that takes nothing for so long is let go: it is a tab that was put to sleep, and comes back by itself.
+pub const ADMIN_LISTENER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Streams, and edges, in one snapshot, the worst first: a snapshot of so many has some 500 KB and is made in milliseconds.
+pub const ADMIN_SNAPSHOT_ROWS: usize = 1000;
+
+/// Connections that the console's forwarder serves at once: a browser keeps six. Fewer than [`ADMIN_CONNECTIONS`], for the
+/// same reason.
+pub const CONSOLE_CONNECTIONS: usize = 24;
+
+/// How long a request to the console's forwarder may take to be said, and how long a connection of it may idle.
+pub const CONSOLE_HEAD_TIME: Duration = Duration::from_secs(10);
+
 /// The largest configuration file: the example, comments and all, is a tenth of it.
 pub const CONFIG_BYTES: u64 = 256 * 1024;
 

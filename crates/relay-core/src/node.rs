@@ -84,6 +84,10 @@ pub struct Node {
     pub doorman: Arc<Doorman>,
     capacity: Capacity,
     serve_metrics: ServeMetrics,
+    program: Program,
+    /// What a viewer takes as long as no stream tells, in bits per second.
+    expected_bits: u64,
+    started_ms: u64,
 }
 
 /// Where a node's doors are.
@@ -147,6 +151,9 @@ impl Node {
             doorman,
             capacity: Capacity::new(fanout_metrics.clone(), bounds.bandwidth),
             serve_metrics: ServeMetrics::register(registry)?,
+            program,
+            expected_bits: config.origin.stream_rate.bits(),
+            started_ms: clock.now().mono_ms,
         };
         node_metrics::register(registry, &node.hub, clock, config.metrics.max_streams as usize)?;
         node.keep_doorman_posted(doorman::Counted {
@@ -230,6 +237,12 @@ impl Node {
             hub: Arc::clone(&self.hub),
             fanout: Arc::clone(&self.fanout),
             clock: self.clock,
+            doorman: Arc::clone(&self.doorman),
+            capacity: self.capacity.clone(),
+            serve_metrics: self.serve_metrics.clone(),
+            program: self.program.name(),
+            expected_bits: self.expected_bits,
+            started_ms: self.started_ms,
         }
     }
 

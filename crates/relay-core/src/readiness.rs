@@ -32,6 +32,12 @@ impl Readiness {
         self.lock().values().all(Result::is_ok)
     }
 
+    /// What is lacking, in sentences.
+    pub fn lacking(&self) -> Vec<String> {
+        let state = self.lock();
+        state.values().filter_map(|state| state.clone().err()).collect()
+    }
+
     /// A line per condition, for a person.
     pub fn report(&self) -> String {
         let mut text = String::new();
@@ -61,6 +67,7 @@ mod tests {
         readiness.fulfil("doors");
         assert!(!readiness.is_ready());
         assert_eq!(readiness.report(), "doors: ok\npool: not joined yet\n");
+        assert_eq!(readiness.lacking(), ["not joined yet"]);
         readiness.clone().fulfil("pool");
         assert!(readiness.is_ready());
         readiness.lack("pool", "lost");

@@ -1,9 +1,11 @@
 //! What the admin API does on an edge.
 
 use relay_core::admin::{
-    Answer, Desk, DrainRequest, EdgeRow, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow,
+    Answer, Desk, DrainRequest, EdgeRow, KickRequest, Overview, Refused, StreamRow, TokenRequest, TokenRow,
+    ViewerRow,
 };
 use relay_core::node::Operations;
+use relay_core::readiness::Readiness;
 
 /// Whoever asks an edge for tokens is told where they are.
 const AT_THE_ORIGIN: Refused = Refused::NotHere("tokens are made and revoked at the origin");
@@ -18,9 +20,15 @@ pub struct AdminDesk {
     pub operations: Operations,
     /// Where this node's metrics are.
     pub metrics: String,
+    /// What this node lacks.
+    pub readiness: Readiness,
 }
 
 impl Desk for AdminDesk {
+    fn overview(&self) -> Overview {
+        self.operations.overview(&self.readiness).concluded()
+    }
+
     fn streams(&self) -> Vec<StreamRow> {
         self.operations.streams()
     }

@@ -36,6 +36,9 @@ const LAST_GROUP: Duration = Duration::from_secs(10);
 /// How long the origin has to hear of a drain before the first viewer goes: two reports.
 const NOTICE: Duration = Duration::from_secs(2);
 
+/// How long the same takes where nobody has to go: one report.
+const WORD: Duration = Duration::from_millis(1200);
+
 /// How often it is looked whether all have gone.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -93,6 +96,7 @@ impl Edge {
         let operator = Arc::new(AdminDesk {
             operations: node.operations(),
             metrics: metrics.address().to_string(),
+            readiness: readiness.clone(),
         });
         let member = Member::new(
             Asker::new(port.endpoint.clone(), quic.clone(), NodeKey::generate()?),
@@ -188,11 +192,16 @@ impl Edge {
 /// Lets the viewers go, and waits until they have gone, or for the window and a little more: one who takes nothing has no end
 /// to be told of.
 async fn drained(us: &Presence, window: Duration) {
-    if window.is_zero() || us.fanout.viewers() == 0 {
+    if window.is_zero() {
+        return;
+    }
+    us.close_doors();
+    if us.fanout.viewers() == 0 {
+        // Said all the same: who goes on purpose is not lost, and nobody need be alarmed.
+        tokio::time::sleep(WORD).await;
         return;
     }
     tracing::info!(viewers = us.fanout.viewers(), ?window, "draining");
-    us.close_doors();
     // Whoever leaves asks where to go: nobody must be sent here any more by then.
     tokio::time::sleep(NOTICE).await;
     us.drain(window);

@@ -1,5 +1,6 @@
 //! The command line: verbs and `--config`, never a second copy of a setting.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub enum Verb {
     Edges(Edges),
     /// One edge.
     Edge(Edge),
+    /// Console.
+    Console(Console),
+    /// Top.
+    Top(Top),
 }
 
 /// run the origin (this is what happens without a verb)
@@ -151,6 +156,34 @@ pub struct Edges {
     pub config: Option<PathBuf>,
 }
 
+/// show the running origin and its pool in a browser of this machine, until Ctrl-C
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "console")]
+pub struct Console {
+    /// loopback address to listen on (default 127.0.0.1:0, any free port)
+    #[argh(
+        option,
+        default = "SocketAddr::from(([127, 0, 0, 1], 0))",
+        from_str_fn(loopback)
+    )]
+    pub listen: SocketAddr,
+    /// let whoever has the URL change things too, by the admin API
+    #[argh(switch)]
+    pub allow_changes: bool,
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// show the running origin and its pool on this terminal, until Ctrl-C; where the output is no terminal, once
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "top")]
+pub struct Top {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
 /// drain or revoke an edge
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "edge")]
@@ -204,6 +237,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write something like 24h or 30m"))
 }
 
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "write something like 127.0.0.1:9940".to_owned())?;
+    if !address.ip().is_loopback() {
+        return Err(
+            "the console listens on this machine only; from another, `ssh -L 9940:127.0.0.1:9940` leads here"
+                .to_owned(),
+        );
+    }
+    Ok(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +272,25 @@ mod tests {
         assert_eq!((create.ttl, create.uses), (Duration::from_secs(5400), 20));
         assert_eq!(create.config, Some(PathBuf::from("a")));
         assert!(Cli::from_args(&["relay-origin"], &["token", "create", "--ttl", "soon"]).is_err());
+    }
+
+    #[test]
+    fn the_console_is_for_this_machine() {
+        let listen = |words: &[&str]| match Cli::from_args(&["relay-origin"], words) {
+            Ok(cli) => match cli.verb {
+                Some(Verb::Console(console)) => Ok((console.listen.to_string(), console.allow_changes)),
+                other => panic!("{other:?}"),
+            },
+            Err(early) => Err(early.output),
+        };
+        assert_eq!(listen(&["console"]), Ok(("127.0.0.1:0".into(), false)));
+        assert_eq!(
+            listen(&["console", "--listen", "[::1]:9940", "--allow-changes"]),
+            Ok(("[::1]:9940".into(), true))
+        );
+        for (address, complaint) in [("0.0.0.0:80", "this machine only"), ("9940", "something like")] {
+            let said = listen(&["console", "--listen", address]).unwrap_err();
+            assert!(said.contains(complaint), "{said}");
+        }
     }
 }

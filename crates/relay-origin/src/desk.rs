@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::admin::{
-    self, Answer, DrainRequest, EdgeRow, KickRequest, Refused, StreamRow, TokenRequest, TokenRow, ViewerRow,
+    self, Answer, DrainRequest, EdgeRow, KickRequest, Overview, Refused, StreamRow, TokenRequest, TokenRow,
+    ViewerRow,
 };
 use relay_core::cascade::Instance;
 use relay_core::clock::Clock;
 use relay_core::link::parent::Parent;
 use relay_core::node::Operations;
+use relay_core::readiness::Readiness;
 use relay_core::stream::StreamKey;
 use relay_core::tls::InstanceId;
 use relay_core::token::TokenState;
@@ -40,6 +42,8 @@ pub struct AdminDesk {
     pub children: Parent,
     /// Who is a member.
     pub pool: Arc<Pool>,
+    /// What this node lacks.
+    pub readiness: Readiness,
 }
 
 impl AdminDesk {
@@ -50,6 +54,15 @@ impl AdminDesk {
 }
 
 impl admin::Desk for AdminDesk {
+    fn overview(&self) -> Overview {
+        let edges = self.pool.list().into_iter().map(edges::row).collect();
+        let now = self.clock.now();
+        let tokens = self.desk.list();
+        let live = tokens.iter().filter(|token| token.state(now) == TokenState::Live);
+        let overview = self.operations.overview(&self.readiness);
+        overview.with_pool(edges, live.count() as u64).concluded()
+    }
+
     fn streams(&self) -> Vec<StreamRow> {
         self.operations.streams()
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use relay_core::admin::{EdgeRow, EndpointRow, Refused};
 use relay_core::cascade::Instance;
-use relay_core::pool::{Row, Standing};
+use relay_core::pool::{Row, Standing, State};
 
 /// How much of an id is shown: enough to name one of thousands, and little enough to type.
 const SHOWN: usize = 8;
@@ -41,7 +41,11 @@ pub fn row(row: Row) -> EdgeRow {
     EdgeRow {
         id: row.instance.to_string(),
         state: row.state.name().to_owned(),
-        why: row.why,
+        why: match row.state {
+            State::Lost if row.draining => "it drained and has left".to_owned(),
+            _ => row.why,
+        },
+        draining: row.draining,
         version: row.version,
         parent: row.parent.map(|parent| parent.to_string()),
         endpoints: endpoints.collect(),
@@ -140,6 +144,7 @@ mod tests {
             id: "0123456789abcdef".into(),
             state: state.into(),
             why: "nothing was heard of it for 4 s".into(),
+            draining: false,
             version: "0.1.0".into(),
             parent: None,
             endpoints: vec![EndpointRow {

@@ -7,12 +7,13 @@
 //! - [`probe`]: who watches the edges as a viewer would, so that viewers are sent only where that goes well.
 //! - [`scale`]: whether one more edge is wanted, and [`hook`]: the operator's program that starts it.
 //! - [`state`]: what outlives the process.
-//! - [`cli`], [`verbs`]: the command line.
+//! - [`cli`], [`verbs`]: the command line; [`console`], [`top`]: what it shows of a running origin, in a browser and on a terminal.
 //! - [`desk`]: what the admin API does here; [`targets`]: where the pool's metrics are;
 //!   [`greeting`]: what a person needs next.
 
 pub mod access;
 pub mod cli;
+pub mod console;
 pub mod desk;
 pub mod edges;
 pub mod error;
@@ -28,4 +29,5 @@ pub mod scale;
 pub mod state;
 pub mod targets;
 pub mod tokens;
+pub mod top;
 pub mod verbs;

@@ -12,7 +12,7 @@ use relay_core::limits::OpenFiles;
 use relay_core::{check, signals};
 use relay_origin::cli::{Cli, EdgeVerb, TokenVerb, Verb};
 use relay_origin::origin::Origin;
-use relay_origin::verbs;
+use relay_origin::{console, top, verbs};
 
 /// Which stream the greeting's examples name.
 const EXAMPLE_STREAM: &str = "live/camera";
@@ -96,6 +96,15 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
                     done(runtime.block_on(verbs::revoke_edge(&config, &environment, &verb.id, &mut out)))
                 }
             }
+        }
+        Some(Verb::Console(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            let opened = console::run(&config, &environment, verb.listen, verb.allow_changes, &mut out);
+            done(runtime()?.block_on(opened))
+        }
+        Some(Verb::Top(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            done(runtime()?.block_on(top::run(&config, &environment)))
         }
         Some(Verb::PublishUrl(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;

@@ -144,6 +144,7 @@ impl Origin {
             targets: Targets::new(metrics.address(), &reach.host),
             children: links.parent().clone(),
             pool: Arc::clone(&pool),
+            readiness: readiness.clone(),
         };
         tracing::info!(
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),

@@ -1,6 +1,7 @@
 //! The verbs that ask a running origin, or its state folder.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,17 @@ pub enum VerbError {
     /// There is no key yet.
     #[error("there is no publish key in {}: run relay-origin once, which makes one", .0.display())]
     NoKey(PathBuf),
+    /// The console's port.
+    #[error("cannot open {address} for the console: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// Signals, or chance.
+    #[error("the system refuses: {0}")]
+    System(std::io::Error),
     /// Standard output.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -43,13 +55,14 @@ impl VerbError {
             Self::Config(_) => Exit::Config,
             Self::Client(_) => Exit::Unavailable,
             Self::State(_) | Self::Output(_) => Exit::IoError,
-            Self::NoKey(_) => Exit::Unavailable,
+            Self::NoKey(_) | Self::Listen { .. } => Exit::Unavailable,
+            Self::System(_) => Exit::OsError,
         }
     }
 }
 
-/// Whoever answers for the origin: the first of the sockets that is there, or else the first one, which will say why not.
-fn client(config: &Config, environment: &Environment) -> AdminClient {
+/// Whoever answers for the running origin: the first of the sockets that is there, or else the first one, which will say why not.
+pub(crate) fn client(config: &Config, environment: &Environment) -> AdminClient {
     let sockets = config.admin_sockets(Program::Origin, environment);
     let there = sockets
         .iter()

@@ -31,10 +31,20 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Compresses what is worth it: a page then costs a small uplink 70 KB and not 300 KB.
+    /// The viewers' pages. Compresses what is worth it: a page then costs a small uplink 70 KB and not 300 KB.
     pub fn load() -> Self {
+        Self::of(FILES)
+    }
+
+    /// The operator's page, which is at `/` too. It names its parts by relative addresses, since it may be reached by way of a
+    /// path before its own; so it is no part of the viewers' site.
+    pub fn console() -> Self {
+        Self::of(CONSOLE)
+    }
+
+    fn of(files: &[File]) -> Self {
         Self {
-            entries: FILES.iter().map(Entry::new).collect(),
+            entries: files.iter().map(Entry::new).collect(),
         }
     }
 
@@ -134,7 +144,7 @@ macro_rules! asset {
     };
 }
 
-/// Every file there is.
+/// Every file of the viewers' pages.
 const FILES: &[File] = &[
     File {
         path: "/",
@@ -161,5 +171,26 @@ const FILES: &[File] = &[
     asset!("vendor/mpegts/mpegts.js.LICENSE.txt", TEXT),
 ];
 
+/// Every file of the console.
+const CONSOLE: &[File] = &[
+    File {
+        path: "/",
+        content_type: HTML,
+        body: include_bytes!("../assets/console.html"),
+    },
+    asset!("style.css", CSS),
+    asset!("icon.svg", SVG),
+    asset!("console.css", CSS),
+    asset!("console.js", SCRIPT),
+    asset!("console-tables.js", SCRIPT),
+    asset!("console-plots.js", SCRIPT),
+    asset!("console-words.js", SCRIPT),
+    asset!("vendor/uplot/uPlot.iife.min.js", SCRIPT),
+    asset!("vendor/uplot/uPlot.min.css", CSS),
+    asset!("vendor/uplot/LICENSE", TEXT),
+];
+
+#[cfg(test)]
+mod console_tests;
 #[cfg(test)]
 mod tests;

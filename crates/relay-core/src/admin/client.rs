@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,12 +108,28 @@ impl AdminClient {
         })))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        route: &str,
-        body: Bytes,
-    ) -> Result<(StatusCode, Bytes), ClientError> {
+    /// Passes a request on as it is, over a connection of its own, and gives the answer as soon as its head is there; its body may
+    /// take for ever.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<Incoming>, ClientError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let answer = tokio::time::timeout(ADMIN_PATIENCE, self.send(request));
+        answer.await.map_err(|_| self.bad(&"it did not come in time"))?
+    }
+
+    /// Sends a request over a connection of its own, which ends with the answer's body.
+    async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, ClientError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let connecting = async {
             let place = Place::of(&self.path)?;
             UnixStream::connect(place.path()).await
@@ -124,22 +141,28 @@ impl AdminClient {
         })?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.bad(&error))?;
-        let driving = tokio::spawn(connection);
+        tokio::spawn(connection);
+        let sent = sender.send_request(request).await;
+        sent.map_err(|error| self.bad(&error))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        route: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
         let request = Request::builder().method(method).uri(route).header(HOST, "admin");
         let request = request
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body));
         let request = request.map_err(|error| self.bad(&error))?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.bad(&error))?;
+        let response = self.send(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ADMIN_REPLY_BYTES)
             .collect()
             .await;
         let body = body.map_err(|error| self.bad(&error))?.to_bytes();
-        driving.abort();
         Ok((status, body))
     }
 

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{EdgeRow, StreamRow, TokenRow, ViewerRow};
+use super::{EdgeRow, Overview, StreamRow, TokenRow, ViewerRow};
 use crate::limits::{ADMIN_BODY_BYTES, ADMIN_LISTED_VIEWERS};
 
 /// Why the desk does not do what it was asked to.
@@ -24,6 +24,9 @@ pub enum Refused {
     /// This program does no such thing.
     #[error("{0}")]
     NotHere(&'static str),
+    /// As many do so already as may.
+    #[error("{0}")]
+    TooMany(String),
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
@@ -34,6 +37,7 @@ impl IntoResponse for Refused {
         let status = match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NotHere(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::TooMany(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(json!({ "error": self.to_string() }))).into_response()
@@ -73,6 +77,9 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who does what the API asks for.
 pub trait Desk: Send + Sync + 'static {
+    /// All that matters at one glance. It is asked for each second while somebody listens.
+    fn overview(&self) -> Overview;
+
     /// The streams.
     fn streams(&self) -> Vec<StreamRow>;
 
@@ -127,6 +134,7 @@ pub trait Desk: Send + Sync + 'static {
 
 pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
     Router::new()
+        .route("/api/v1/overview", get(overview))
         .route("/api/v1/streams", get(streams))
         .route("/api/v1/viewers", get(viewers))
         .route("/api/v1/kick", post(kick))
@@ -142,6 +150,10 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
 }
 
 type Staff = State<Arc<dyn Desk>>;
+
+async fn overview(State(desk): Staff) -> Json<Overview> {
+    Json(desk.overview())
+}
 
 async fn streams(State(desk): Staff) -> Json<Vec<StreamRow>> {
     Json(desk.streams())

@@ -1,13 +1,41 @@
 //! The API over a real socket: what the desk is asked, what a client gets, and whose file the socket is.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::*;
+use crate::limits::ADMIN_LISTENERS;
 
 /// A desk that knows one viewer and one stream.
 struct FakeDesk;
 
 impl Desk for FakeDesk {
+    fn overview(&self) -> Overview {
+        Overview {
+            program: "relay-edge".into(),
+            version: "0.1.0".into(),
+            time_ms: 0,
+            uptime_seconds: 7,
+            health: Vec::new(),
+            lacks: Vec::new(),
+            streams: self.streams(),
+            streams_left_out: 0,
+            edges: Vec::new(),
+            edges_left_out: 0,
+            viewers: Both { here: 1, pool: 1 },
+            egress: Both::default(),
+            room: None,
+            viewer_bits: 2_500_000,
+            uplink: UplinkRow::default(),
+            serves: true,
+            joins: Vec::new(),
+            admissions: Vec::new(),
+            refused_lately: 0,
+            tokens_live: None,
+        }
+        .concluded()
+    }
+
     fn streams(&self) -> Vec<StreamRow> {
         vec![StreamRow {
             stream: "live/cam".into(),
@@ -17,6 +45,7 @@ impl Desk for FakeDesk {
             bytes: 300,
             silent_seconds: Some(0.5),
             viewers: 1,
+            peak_bits: 0,
             log_bytes: 4096,
         }]
     }
@@ -213,4 +242,92 @@ async fn a_deep_folder_is_no_obstacle() {
     assert!(client.get::<Value>("/api/v1/streams").await.is_ok());
     let error = AdminSocket::bind(&path).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}
+
+/// A request over the socket, and its answer, line by line.
+async fn ask(path: &Path, target: &str) -> BufReader<UnixStream> {
+    let mut socket = UnixStream::connect(Place::of(path).unwrap().path())
+        .await
+        .unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    BufReader::new(socket)
+}
+
+/// The next line that begins so.
+async fn line(answer: &mut BufReader<UnixStream>, start: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(answer.read_line(&mut line).await.unwrap(), 0, "no {start:?} came");
+        if line.starts_with(start) {
+            return line;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listener_gets_snapshot_after_snapshot() {
+    let folder = Folder::new("events");
+    let path = folder.0.join("admin.sock");
+    let (client, _stop) = serve(&path).await;
+    let seen: Overview = client.get("/api/v1/overview").await.unwrap();
+    assert_eq!(seen, FakeDesk.overview());
+    assert!(!seen.health.is_empty());
+
+    let mut answer = ask(&path, "/api/v1/events").await;
+    assert!(line(&mut answer, "HTTP/1.1").await.contains("200"));
+    assert!(
+        line(&mut answer, "content-type")
+            .await
+            .contains("text/event-stream")
+    );
+    for _ in 0..3 {
+        let data = line(&mut answer, "data: ").await;
+        let told: Overview = serde_json::from_str(&data["data: ".len()..]).unwrap();
+        assert_eq!(told, seen);
+        assert_eq!(line(&mut answer, "").await, "\n", "an empty line ends an event");
+    }
+}
+
+#[tokio::test]
+async fn so_many_may_listen_and_who_goes_makes_room() {
+    let folder = Folder::new("listeners");
+    let path = folder.0.join("admin.sock");
+    let (client, _stop) = serve(&path).await;
+    let mut listeners = Vec::new();
+    for _ in 0..ADMIN_LISTENERS {
+        let mut answer = ask(&path, "/api/v1/events").await;
+        line(&mut answer, "data: ").await;
+        listeners.push(answer);
+    }
+    let said = said(client.get("/api/v1/events").await);
+    assert!(said.contains("as many as may"), "{said}");
+    client.get::<Overview>("/api/v1/overview").await.unwrap();
+    listeners.pop();
+    loop {
+        let mut answer = ask(&path, "/api/v1/events").await;
+        if line(&mut answer, "HTTP/1.1").await.contains("200") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_console_is_at_the_root_fenced_in() {
+    let folder = Folder::new("console");
+    let path = folder.0.join("admin.sock");
+    let (client, _stop) = serve(&path).await;
+    for (target, content_type) in [
+        ("/", "text/html"),
+        ("/assets/console.js", "text/javascript"),
+        ("/assets/vendor/uplot/LICENSE", "text/plain"),
+    ] {
+        let mut answer = ask(&path, target).await;
+        assert!(line(&mut answer, "HTTP/1.1").await.contains("200"), "{target}");
+        assert!(line(&mut answer, "content-type").await.contains(content_type));
+        let policy = line(&mut answer, "content-security-policy").await;
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+    }
+    let nothing = said(client.get("/assets/nothing.js").await);
+    assert_eq!(nothing, "the console has no such part");
 }

@@ -1,5 +1,6 @@
 //! What a node has given away, against what it has.
 
+use super::account::{Account, Limit};
 use super::measured::Measured;
 use super::recent::{Admitted, Bursts, rate};
 use super::room::{Room, Why};
@@ -55,6 +56,15 @@ impl Bandwidth {
             Some((bits, (_, full_from))) => Some(bits / 100 * full_from),
             None => None,
         }
+    }
+
+    /// The limit, as an operator sees it.
+    fn told(self) -> Option<Limit> {
+        self.limit().map(|(bits, (scarce_percent, full_percent))| Limit {
+            bits,
+            scarce_percent,
+            full_percent,
+        })
     }
 
     /// Whether somebody who knows the machine said so, and so overrules what is found out about its CPU.
@@ -199,6 +209,18 @@ impl Budget {
         Some((bits - bits / ON_TOP).saturating_sub(self.links.per_second().saturating_mul(8)) / 8)
     }
 
+    /// How it stands.
+    pub fn account(&mut self, now_ms: u64) -> Account {
+        Account {
+            limit: self.bounds.bandwidth.told(),
+            most_viewers: self.bounds.viewers,
+            committed: self.committed(now_ms),
+            to_viewers: self.viewers.per_second().saturating_mul(8),
+            to_children: self.links.per_second().saturating_mul(8),
+            room: self.room(Wish::default(), now_ms),
+        }
+    }
+
     /// How much room there is for one more.
     pub fn room(&mut self, wish: Wish, now_ms: u64) -> Room {
         if self.draining {
@@ -311,6 +333,15 @@ mod tests {
         }
         // 80 Mbit/s are sent and 10 were promised; children take 4 and may take 5; and a twentieth comes on top.
         assert_eq!(budget.committed(2000), 85 * MBIT * 105 / 100);
+        let told = budget.account(2000);
+        assert_eq!((told.to_viewers, told.to_children), (80 * MBIT, 4 * MBIT));
+        assert_eq!(told.committed, budget.committed(2000));
+        let limit = Limit {
+            bits: 100 * MBIT,
+            scarce_percent: 60,
+            full_percent: 85,
+        };
+        assert_eq!(told.limit, Some(limit));
         assert_eq!(budget.room(WISH, 2000), Room::Full(Why::Uplink));
     }
 

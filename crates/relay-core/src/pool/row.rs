@@ -23,6 +23,8 @@ pub struct Row {
     pub offered: bool,
     /// Whether an operator wants it to drain.
     pub ordered_to_drain: bool,
+    /// Whether it drains, or did when it was heard last: then it has gone on purpose.
+    pub draining: bool,
     /// Its program version.
     pub version: String,
     /// Where viewers reach it.
@@ -80,6 +82,7 @@ impl Member {
             why: self.why(rules, now_ms),
             offered: self.fronts.is_open() && self.weight(rules, now_ms) > 0,
             ordered_to_drain: self.ordered_to_drain,
+            draining: self.is_draining(),
             version: self.version.clone(),
             endpoints: endpoints.collect(),
             remote: self.remote,

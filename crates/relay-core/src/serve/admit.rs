@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 use crate::admission::{
-    Bounds, Budget, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
+    Account, Bounds, Budget, Lately, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
 };
 use crate::cascade::message::View;
 use crate::clock::Clock;
@@ -29,6 +30,18 @@ pub struct Doorman {
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     links: OnceLock<Box<dyn Fn() -> LinkLoad + Send + Sync>>,
     decisions: IntCounterVec,
+    refused: Mutex<Lately>,
+}
+
+/// How often something was decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisions {
+    /// What: `served`, `redirected` or `refused`.
+    pub decision: String,
+    /// Why: a label of `relay_admissions_total`.
+    pub reason: String,
+    /// How often since the start.
+    pub count: u64,
 }
 
 impl Doorman {
@@ -57,7 +70,49 @@ impl Doorman {
             elsewhere: OnceLock::new(),
             links: OnceLock::new(),
             decisions,
+            refused: Mutex::default(),
         })
+    }
+
+    /// Whether this node ever serves viewers itself.
+    pub fn serves(&self) -> bool {
+        self.policy != ServePolicy::EdgesOnly
+    }
+
+    /// How its budget stands.
+    pub fn account(&self) -> Account {
+        let now_ms = self.clock.now().mono_ms;
+        self.budget().account(now_ms)
+    }
+
+    /// How often somebody was refused in the last minute.
+    pub fn refused_lately(&self) -> u64 {
+        let now_ms = self.clock.now().mono_ms;
+        self.refused().count(now_ms)
+    }
+
+    /// What was decided since the start, by decision and reason.
+    pub fn decisions(&self) -> Vec<Decisions> {
+        let mut rows = Vec::new();
+        for metric in self
+            .decisions
+            .collect()
+            .iter()
+            .flat_map(|family| family.get_metric())
+        {
+            let label = |name: &str| {
+                let found = metric.get_label().iter().find(|label| label.name() == name);
+                found.map_or_else(String::new, |label| label.value().to_owned())
+            };
+            rows.push(Decisions {
+                decision: label("decision"),
+                reason: label("reason"),
+                // A counter of whole numbers.
+                count: metric.get_counter().get_value() as u64,
+            });
+        }
+        rows.sort_unstable_by(|a, b| (&a.decision, &a.reason).cmp(&(&b.decision, &b.reason)));
+        rows
     }
 
     /// From now on viewers can be sent there. Only the first call counts.
@@ -130,7 +185,15 @@ impl Doorman {
         drop(budget);
         let (decision, reason) = labels(&verdict, room);
         self.decisions.with_label_values(&[decision, reason]).inc();
+        if matches!(verdict, Verdict::Refuse(_)) {
+            self.refused().note(now_ms);
+        }
         verdict
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Lately> {
+        // Counts, each whole.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {

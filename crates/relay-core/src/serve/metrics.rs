@@ -128,6 +128,15 @@ impl ServeMetrics {
         self.accept_failures.with_label_values(&[listener]).inc();
     }
 
+    /// What became of those who asked for a stream, since the start: each outcome, and how often.
+    pub fn joins(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |name| self.joins.with_label_values(&[name]).get();
+        JoinOutcome::ALL
+            .map(JoinOutcome::name)
+            .into_iter()
+            .map(move |name| (name, count(name)))
+    }
+
     pub(super) fn joined(&self, outcome: JoinOutcome) {
         self.joins.with_label_values(&[outcome.name()]).inc();
     }

@@ -8,7 +8,7 @@ mod http;
 pub mod ingest;
 pub(crate) mod listen;
 mod metrics;
-mod pages;
+pub(crate) mod pages;
 mod play;
 mod rtmp;
 
@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use admit::{Doorman, Elsewhere};
+pub use admit::{Decisions, Doorman, Elsewhere};
 pub use listen::{BindError, ListenConfig, Listener};
 pub use metrics::{JoinOutcome, ServeMetrics};
 

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use relay_web::Assets;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -64,24 +65,33 @@ fn answer(site: &Site, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/api/streams" => streams(site),
         "/pool.json" => pool(site),
-        path => asset(site, path, request.headers()).unwrap_or_else(|| {
-            plain(
-                StatusCode::NOT_FOUND,
-                "there is nothing here; streams are at /app/name.flv\n",
-            )
-        }),
+        path => {
+            let fence = relay_web::security_headers(&site.frame_ancestors);
+            asset(&site.assets, path, request.headers(), fence).unwrap_or_else(|| {
+                plain(
+                    StatusCode::NOT_FOUND,
+                    "there is nothing here; streams are at /app/name.flv\n",
+                )
+            })
+        }
     }
 }
 
-/// A page or a part of one. Browsers keep it and ask whether it has changed, so that a reload costs a small uplink nothing.
-fn asset(site: &Site, path: &str, request: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+/// A page or a part of one, with the headers that fence it in. Browsers keep it and ask whether it has changed, so that a reload
+/// costs a small uplink nothing.
+pub(crate) fn asset(
+    assets: &Assets,
+    path: &str,
+    request: &HeaderMap,
+    fence: Vec<(&'static str, String)>,
+) -> Option<Response<Full<Bytes>>> {
     let says = |name, what: &str| {
         request
             .get_all(name)
             .iter()
             .any(|value| value.to_str().is_ok_and(|text| text.contains(what)))
     };
-    let asset = site.assets.get(path, says(header::ACCEPT_ENCODING, "gzip"))?;
+    let asset = assets.get(path, says(header::ACCEPT_ENCODING, "gzip"))?;
     let mut response = match says(header::IF_NONE_MATCH, &asset.etag) {
         true => respond(StatusCode::NOT_MODIFIED, asset.content_type, Bytes::new()),
         false => respond(StatusCode::OK, asset.content_type, asset.body),
@@ -93,7 +103,7 @@ fn asset(site: &Site, path: &str, request: &HeaderMap) -> Option<Response<Full<B
     if asset.gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    for (name, value) in relay_web::security_headers(&site.frame_ancestors) {
+    for (name, value) in fence {
         headers.insert(
             HeaderName::from_bytes(name.as_bytes()).ok()?,
             HeaderValue::from_str(&value).ok()?,
