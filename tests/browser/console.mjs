@@ -5,23 +5,14 @@
 // `well {…}`: all is well, with what the page shows and complains of by then. `lost {…}`: the edge whose id begins so is named
 // in the headline. `gone {…}`: the page says that nobody answers. `back {…}`: it shows snapshots again, by itself.
 
-import { createRequire } from "node:module";
-import path from "node:path";
+import { launch } from "./chromium.mjs";
 
 const [modules, executablePath, url, edge, screenshot] = process.argv.slice(2);
-const { chromium } = createRequire(path.join(modules, "x.js"))("playwright-core");
 
 // The longest wait for each of them.
 const patience = 60_000;
 
-const browser = await chromium.launch({
-  executablePath,
-  headless: true,
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-quic",
-  ],
-});
+const browser = await launch(modules, executablePath);
 const complaints = [];
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 1100 } });

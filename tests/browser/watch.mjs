@@ -4,29 +4,14 @@
 //
 // The page shows its figures as `window.relayStats`; what it does not show is read off its <video>.
 
-import { createRequire } from "node:module";
-import path from "node:path";
+import { launch } from "./chromium.mjs";
 
 const [modules, executablePath, url, seconds, screenshot] = process.argv.slice(2);
-const { chromium } = createRequire(path.join(modules, "x.js"))("playwright-core");
 
 // The longest wait for the picture to come and then to advance.
 const patience = 60_000;
 
-const browser = await chromium.launch({
-  executablePath,
-  headless: true,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-    "--autoplay-policy=no-user-gesture-required",
-  ],
-});
+const browser = await launch(modules, executablePath);
 const complaints = [];
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });

@@ -23,7 +23,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
@@ -34,6 +33,7 @@ pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest}
 use events::Events;
 use place::Place;
 
+use crate::few::serve_few;
 use crate::limits::ADMIN_CONNECTIONS;
 
 /// One stream, as an operator sees it.
@@ -113,6 +113,16 @@ pub struct EdgeRow {
     pub age_seconds: u64,
 }
 
+/// How much of an edge's id is shown: enough to name one of thousands, and little enough to type.
+pub const SHORT_ID: usize = 8;
+
+impl EdgeRow {
+    /// The beginning of its id, as it is shown and typed.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..SHORT_ID).unwrap_or(&self.id)
+    }
+}
+
 /// One way to an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointRow {
@@ -183,31 +193,19 @@ impl AdminSocket {
             .merge(pages::router());
         tokio::spawn(events::tell(Arc::downgrade(&events), stop.clone()));
         drop(events);
-        let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
-            };
-            let Ok((socket, _)) = accepted else {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            };
-            let (service, stop) = (TowerToHyperService::new(router.clone()), stop.clone());
-            tokio::spawn(async move {
+        serve_few(&self.listener, ADMIN_CONNECTIONS, &stop, |socket| {
+            let service = TowerToHyperService::new(router.clone());
+            async move {
                 let mut http = hyper::server::conn::http1::Builder::new();
                 let serving = http
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(socket), service);
-                if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
+                if let Err(error) = serving.await {
                     tracing::debug!(%error, "admin connection over");
                 }
-                drop(place);
-            });
-        }
+            }
+        })
+        .await;
     }
 }
 

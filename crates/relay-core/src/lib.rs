@@ -14,9 +14,9 @@
 //! - [`token`], [`tls`]: who may join a pool, and how its nodes know each other.
 //! - [`link`]: the QUIC port between nodes.
 //! - [`pool`]: which edges there are, what each has left, and where the next viewer goes, sans-IO.
-//! - [`serve`]: where viewers and publishers come in.
+//! - [`serve`]: where viewers and publishers come in; [`few`]: where the operator's side does.
 //! - [`dns`]: the name server that tells viewers where.
-//! - [`check`], [`capacity`]: what this machine grants, and what a node can carry on it.
+//! - [`check`], [`capacity`], [`own_address`]: what this machine grants, and what a node can carry on it.
 
 pub mod admin;
 pub mod admission;
@@ -31,6 +31,7 @@ pub mod config;
 pub mod dns;
 pub mod exit;
 pub mod fanout;
+pub mod few;
 pub mod flavour;
 pub mod flv;
 #[doc(hidden)]
@@ -43,6 +44,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 mod node_metrics;
+pub mod own_address;
 pub mod pool;
 pub mod readiness;
 pub mod rtmp;

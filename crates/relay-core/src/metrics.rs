@@ -17,10 +17,10 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Secret;
+use crate::few::serve_few;
 use crate::limits::METRICS_CONNECTIONS;
 use crate::readiness::Readiness;
 use crate::serve::{BindError, listen};
@@ -190,27 +190,11 @@ impl MetricsServer {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, _)) => {
-                    let (shared, stop) = (Arc::clone(&self.shared), stop.clone());
-                    tokio::spawn(async move {
-                        stop.run_until_cancelled(serve(&shared, socket)).await;
-                        drop(place);
-                    });
-                }
-                // Out of descriptors, most likely: the next scrape is soon enough.
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
+        serve_few(&self.listener, METRICS_CONNECTIONS, &stop, |socket| {
+            let shared = Arc::clone(&self.shared);
+            async move { serve(&shared, socket).await }
+        })
+        .await;
     }
 }
 

@@ -162,7 +162,7 @@ impl Node {
             metrics: fanout_metrics.clone(),
             threads: threads(config, &facts),
         });
-        node.watch_capacity(config, program, registry, fanout_metrics)?;
+        node.watch_capacity(config, program, facts, registry, fanout_metrics)?;
         node.watch_budget();
         Ok(node)
     }

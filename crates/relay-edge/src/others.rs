@@ -7,7 +7,7 @@ use relay_core::cascade::Instance;
 use relay_core::cascade::message::{Offer, View};
 use relay_core::dns;
 use relay_core::pool::{Endpoint, Scheme, pick_one};
-use relay_core::serve::Elsewhere;
+use relay_core::serve::{Elsewhere, chance};
 
 /// The newest view. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +88,6 @@ fn endpoints(offer: &Offer, scheme: Scheme) -> impl Iterator<Item = Endpoint> + 
         .iter()
         .filter_map(|text| text.parse::<Endpoint>().ok());
     parsed.filter(move |endpoint| endpoint.scheme() == scheme)
-}
-
-/// Random bits. Without any, the first of the others has to do.
-fn chance() -> u64 {
-    getrandom::u64().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Where viewers reach this edge.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use relay_core::node::Doors;
+use relay_core::own_address;
 use relay_core::pool::{Endpoint, Scheme};
 
 /// What the configuration says; else its own ports at the address that the origin sees, and at its own global IPv6 address.
@@ -27,12 +28,9 @@ pub fn public(configured: &[Endpoint], doors: &Doors) -> Vec<Endpoint> {
     public
 }
 
-/// This machine's own global IPv6 address, if it has one. Asking the routing table sends no packet.
+/// This machine's own global IPv6 address, if it has one.
 fn own_ipv6() -> Option<Ipv6Addr> {
-    let socket = UdpSocket::bind("[::]:0").ok()?;
-    // An address of the documentation range (RFC 3849): routed like any other, and nobody's.
-    socket.connect("[2001:db8::1]:9").ok()?;
-    match socket.local_addr().ok()?.ip() {
+    match own_address::ipv6()? {
         IpAddr::V6(ip) if is_global(ip) => Some(ip),
         _ => None,
     }

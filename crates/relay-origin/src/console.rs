@@ -8,23 +8,19 @@ mod tests;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use relay_core::admin::{AdminClient, Overview};
 use relay_core::config::{Config, Environment};
+use relay_core::few::serve_few;
 use relay_core::limits::{CONSOLE_CONNECTIONS, CONSOLE_HEAD_TIME};
 use relay_core::signals;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::verbs::{self, VerbError};
 use forward::Forwarder;
 use guard::Guard;
-
-/// How long to wait when no descriptor is left for one who comes.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// An open door to the console.
 #[derive(Debug)]
@@ -65,31 +61,19 @@ impl Console {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(CONSOLE_CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
-            };
-            let Ok((socket, _)) = accepted else {
-                tokio::time::sleep(BREATH).await;
-                continue;
-            };
-            let (forwarder, stop) = (Arc::clone(&self.forwarder), stop.clone());
-            tokio::spawn(async move {
+        serve_few(&self.listener, CONSOLE_CONNECTIONS, &stop, |socket| {
+            let forwarder = Arc::clone(&self.forwarder);
+            async move {
                 let service = hyper::service::service_fn(|request| forwarder.answer(request));
                 let serving = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(CONSOLE_HEAD_TIME)
                     .serve_connection(TokioIo::new(socket), service);
                 // A browser that closes a tab in the middle of an answer is no failure.
-                let _ = stop.run_until_cancelled(serving).await;
-                drop(place);
-            });
-        }
+                let _ = serving.await;
+            }
+        })
+        .await;
     }
 }
 

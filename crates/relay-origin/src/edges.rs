@@ -2,12 +2,9 @@
 
 use std::io::{self, Write};
 
-use relay_core::admin::{EdgeRow, EndpointRow, Refused};
+use relay_core::admin::{EdgeRow, EndpointRow, Refused, SHORT_ID};
 use relay_core::cascade::Instance;
 use relay_core::pool::{Row, Standing, State};
-
-/// How much of an id is shown: enough to name one of thousands, and little enough to type.
-const SHOWN: usize = 8;
 
 /// The one instance whose name begins with `text`.
 ///
@@ -72,25 +69,25 @@ pub fn print(edges: &[EdgeRow], out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "{:<SHOWN$}  {:<11} {:>8} {:>10} {:>10}  WHERE",
+        "{:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10}  WHERE",
         "ID", "STATE", "VIEWERS", "SENDS", "ROOM"
     )?;
     for edge in edges {
-        let id = edge.id.get(..SHOWN).unwrap_or(&edge.id);
+        let id = edge.short_id();
         let place = edge
             .endpoints
             .first()
             .map_or("-", |endpoint| endpoint.url.as_str());
         writeln!(
             out,
-            "{id:<SHOWN$}  {:<11} {:>8} {:>10} {:>10}  {place}",
+            "{id:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10}  {place}",
             edge.state,
             edge.viewers,
             rate(edge.egress),
             rate(edge.headroom),
         )?;
         if edge.state != "serving" || edge.endpoints.iter().any(is_given_up) {
-            writeln!(out, "{:<SHOWN$}  {}", "", edge.why)?;
+            writeln!(out, "{:<SHORT_ID$}  {}", "", edge.why)?;
         }
     }
     Ok(())

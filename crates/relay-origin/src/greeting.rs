@@ -1,8 +1,9 @@
 //! What a person needs next, said once the origin is up.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use relay_core::own_address;
 use relay_core::stream::StreamKey;
 
 /// Where this origin can be reached, as far as it knows by itself.
@@ -26,7 +27,8 @@ impl Reach {
         }
         let ip = listen.ip().to_canonical();
         if ip.is_unspecified() {
-            own_address().to_string()
+            let own = own_address::ipv4().or_else(own_address::ipv6);
+            own.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_string()
         } else {
             ip.to_string()
         }
@@ -48,18 +50,6 @@ impl Reach {
     pub fn link_address(&self) -> String {
         self.authority(self.link)
     }
-}
-
-/// The address from which this machine would speak to the world. Asking the routing table sends no packet.
-fn own_address() -> IpAddr {
-    let route = |from: &str, to: &str| {
-        let socket = UdpSocket::bind(from).ok()?;
-        socket.connect(to).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    };
-    // Addresses of the documentation ranges (RFC 5737, RFC 3849): routed like any other, and nobody's.
-    let found = route("0.0.0.0:0", "192.0.2.1:9").or_else(|| route("[::]:0", "[2001:db8::1]:9"));
-    found.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// The lines for a terminal. They hold the publish key, so they are for nothing but a terminal.

@@ -12,7 +12,7 @@ use relay_core::link::parent::{Parent, ParentDesk};
 use relay_core::pool::{
     Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals,
 };
-use relay_core::serve::Elsewhere;
+use relay_core::serve::{Elsewhere, chance};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -137,7 +137,8 @@ impl Pool {
         }
     }
 
-    /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and what they carry now and then.
+    /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and
+    /// what they carry now and then.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,11 +170,6 @@ fn lasting(member: &Remembered) -> Remembered {
         age_ms: 0,
         ..member.clone()
     }
-}
-
-/// Random bits. Without any, the choice is always the same one.
-fn chance() -> u64 {
-    getrandom::u64().unwrap_or_default()
 }
 
 impl Elsewhere for Pool {

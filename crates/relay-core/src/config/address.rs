@@ -169,6 +169,16 @@ impl Host {
     }
 }
 
+/// Whether a text can stand between two dots of a name.
+pub(super) fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 impl Text for Host {
     const EXPECTED: &'static str = "a host name or an IP address such as \"live.example.org\"";
 
@@ -176,16 +186,8 @@ impl Text for Host {
         if text.parse::<IpAddr>().is_ok() {
             return Ok(Self(text.to_owned()));
         }
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
         let name = text.strip_suffix('.').unwrap_or(text);
-        if text.len() <= MAX_HOST_BYTES && name.split('.').all(label) {
+        if text.len() <= MAX_HOST_BYTES && name.split('.').all(is_label) {
             return Ok(Self(text.to_owned()));
         }
         Err(

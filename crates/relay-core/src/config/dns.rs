@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::is_label;
 use super::text::{Text, written_as_text};
 use super::{Listen, Seconds};
 
@@ -74,16 +75,8 @@ impl Text for DomainName {
     const EXPECTED: &'static str = "a domain name such as \"live.example.org\"";
 
     fn read(text: &str) -> Result<Self, String> {
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
         let name = text.strip_suffix('.').unwrap_or(text);
-        if name.len() > MAX_NAME_CHARS || !name.split('.').all(label) || name.parse::<IpAddr>().is_ok() {
+        if name.len() > MAX_NAME_CHARS || !name.split('.').all(is_label) || name.parse::<IpAddr>().is_ok() {
             return Err(
                 "a domain name is labels of letters, digits and hyphens with dots between them, such as \
                         \"live.example.org\""

@@ -435,10 +435,11 @@ impl Session<'_> {
     /// Tells what the pool wants of the child: once in any case, since the child may still hold to what it was told on an earlier
     /// link, and then if that has changed.
     async fn tell_policy(&self, told: &mut Option<Policy>) {
-        let policy = self.parent.0.desk.policy(self.child);
-        if let Some(policy) = policy.as_ref().filter(|policy| told.as_ref() != Some(policy)) {
+        if let Some(policy) = self.parent.0.desk.policy(self.child)
+            && told.as_ref() != Some(&policy)
+        {
             self.outbox.say(Message::Policy(policy.clone())).await;
-            *told = Some(policy.clone());
+            *told = Some(policy);
         }
     }
 

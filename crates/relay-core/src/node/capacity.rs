@@ -60,12 +60,12 @@ impl Node {
         &self,
         config: &Config,
         program: Program,
+        facts: Facts,
         registry: &Registry,
         metrics: FanoutMetrics,
     ) -> prometheus::Result<()> {
         let watched = self.capacity.watched.clone();
         capacity::register(registry, watched.clone())?;
-        let facts = Facts::read();
         let threads = threads(config, &facts);
         let estimate = Estimate::new(
             facts,

@@ -22,6 +22,11 @@ pub trait Elsewhere: Send + Sync + 'static {
     fn view(&self) -> View;
 }
 
+/// Random bits for who chooses among places. Without any, the choice is always the same one.
+pub fn chance() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
 /// Decides on each one who wants to watch, before the first byte.
 pub struct Doorman {
     policy: ServePolicy,

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use admit::{Decisions, Doorman, Elsewhere};
+pub use admit::{Decisions, Doorman, Elsewhere, chance};
 pub use listen::{BindError, ListenConfig, Listener};
 pub use metrics::{JoinOutcome, ServeMetrics};
 

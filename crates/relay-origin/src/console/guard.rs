@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use hyper::Method;
 use subtle::ConstantTimeEq as _;
 
+use crate::state::random;
+
 /// Bytes of chance in the token: as many as nobody guesses.
 const TOKEN_BYTES: usize = 16;
 
@@ -49,8 +51,7 @@ impl Guard {
     /// # Errors
     /// When the system gives no random bytes.
     pub(super) fn new(allow_changes: bool) -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes)?;
+        let bytes: [u8; TOKEN_BYTES] = random()?;
         let mut token = String::with_capacity(2 * TOKEN_BYTES);
         for byte in bytes {
             // Writing to a String cannot fail.

@@ -5,11 +5,9 @@ mod tests;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use relay_core::admin::SHORT_ID;
 use relay_core::admin::words::{counted, grouped, rate, span};
 use relay_core::admin::{EdgeRow, Level, Overview, StreamRow};
-
-/// How much of an edge's id is shown.
-const ID: usize = 8;
 
 /// Sentences beyond the first; of the rest the number is told. In a terminal without room, fewer.
 const SENTENCES: usize = 4;
@@ -205,7 +203,7 @@ fn edges_table(seen: &Overview, style: Style, most: usize) -> Vec<String> {
         return Vec::new();
     }
     let head = format!(
-        "{:<ID$}  {:<11} {:>7} {:>9} {:>9} {:>7}  WHERE, OR WHY NOT",
+        "{:<SHORT_ID$}  {:<11} {:>7} {:>9} {:>9} {:>7}  WHERE, OR WHY NOT",
         "EDGE", "STATE", "VIEWERS", "SENDS", "ROOM", "LAG"
     );
     let rows = seen.edges.iter().map(|row| edge(row, style));
@@ -233,8 +231,8 @@ fn edge(row: &EdgeRow, style: Style) -> String {
     // What was true of a lost one says nothing of now.
     let now = |text: String| if row.state == "lost" { "-".to_owned() } else { text };
     let text = format!(
-        "{:<ID$}  {:<11} {:>7} {:>9} {:>9} {:>7}  {last}",
-        row.id.get(..ID).unwrap_or(&row.id),
+        "{:<SHORT_ID$}  {:<11} {:>7} {:>9} {:>9} {:>7}  {last}",
+        row.short_id(),
         row.state,
         now(grouped(u64::from(row.viewers))),
         now(narrow(row.egress)),

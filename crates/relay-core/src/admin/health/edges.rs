@@ -4,9 +4,6 @@ use super::super::words::counted;
 use super::super::{EdgeRow, Overview};
 use super::{Level, Sentence, is_origin, listed};
 
-/// How much of an id is told: enough to name one of thousands, and little enough to type.
-const SHOWN: usize = 8;
-
 /// An edge so far behind the origin, in milliseconds, lags: a viewer there is not live any more.
 const LAG_MS: u64 = 5_000;
 
@@ -160,7 +157,7 @@ fn complain(state: &str, edges: Vec<&EdgeRow>, say: &mut impl FnMut(Level, Strin
 
 /// An edge's id and place, as far as a person needs them.
 fn name(edge: &EdgeRow) -> String {
-    let id = edge.id.get(..SHOWN).unwrap_or(&edge.id);
+    let id = edge.short_id();
     let place = edge.endpoints.first().map(|endpoint| {
         let url = endpoint.url.as_str();
         url.split_once("://").map_or(url, |(_, rest)| rest)
