@@ -13,6 +13,7 @@ use relay_tests::ports::free_port;
 use relay_tests::question;
 use relay_tests::story::{Turn, story};
 use relay_tests::viewer::{Flavour, Viewer};
+use relay_tests::wait::until;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
@@ -195,6 +196,13 @@ fn an_origin_that_dies_and_returns_carries_no_viewer() {
             servers: names.map(|port| (Ipv4Addr::LOCALHOST, port).into()),
             port: ports.http,
         };
+
+        // What an edge knows of the others is up to five seconds old.
+        until("the edge to name all three", async || {
+            let named = resolve_at(world.servers[1], 1).await.ok()?;
+            (named.len() == 3).then_some(())
+        })
+        .await?;
 
         let mut visits = JoinSet::new();
         come(&mut visits, &world, BEFORE).await;
