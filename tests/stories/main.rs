@@ -38,3 +38,6 @@ mod rogue_children;
 mod scale_out;
 mod sinks;
 mod stalled_viewer;
+mod starter;
+mod steady_arrival;
+mod systemd;

@@ -4,12 +4,13 @@
 //! our own, written from the specifications.
 //!
 //! - [`story`]: the frame of each story, its stage, and who runs beside whom.
-//! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
+//! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others;
+//!   [`strays`]: those that a start hook started.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
 //! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
-//! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`]: small tools.
+//! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`], [`question`]: small tools.
 
 pub mod calibration;
 pub mod checker;
@@ -29,9 +30,11 @@ pub mod middleman;
 pub mod node;
 pub mod ports;
 pub mod process;
+pub mod question;
 pub mod random;
 pub mod rtmp;
 pub mod story;
+pub mod strays;
 pub mod tools;
 pub mod viewer;
 pub mod wait;

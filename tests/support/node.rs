@@ -1,5 +1,6 @@
 //! A node: one of the real programs, on free ports of the loopback address, with a folder of its own.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Node {
     program: PathBuf,
     folder: PathBuf,
     ports: Ports,
+    /// Where HTTP viewers come, on the loopback network.
+    http_host: Ipv4Addr,
     /// Tables beyond the common ones, as TOML.
     tables: String,
     environment: Vec<(String, String)>,
@@ -77,6 +80,7 @@ impl Node {
             program: program_path,
             folder,
             ports,
+            http_host: Ipv4Addr::LOCALHOST,
             tables: String::new(),
             environment: Vec::new(),
             launcher: Vec::new(),
@@ -87,6 +91,14 @@ impl Node {
     /// Its ports.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// Takes HTTP viewers at another address of the loopback network: as an edge, under one name with others that have the same port.
+    pub fn at(mut self, last: u8) -> Self {
+        self.http_host = Ipv4Addr::new(127, 0, 0, last);
+        let (host, port) = (self.http_host, self.ports.http);
+        self.configure(&format!("[edge]\npublic = [\"http://{host}:{port}\"]"));
+        self
     }
 
     /// Its name in the story.
@@ -323,7 +335,7 @@ impl Node {
 
     /// Where a stream is watched over HTTP.
     pub fn flv(&self, stream: &str) -> String {
-        format!("http://127.0.0.1:{}/{stream}.flv", self.ports.http)
+        format!("http://{}:{}/{stream}.flv", self.http_host, self.ports.http)
     }
 
     /// Where a stream is watched over RTMP.
@@ -412,10 +424,10 @@ impl Node {
             metrics,
         } = self.ports;
         format!(
-            "[http]\nlisten = \"127.0.0.1:{http}\"\n\n[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n\n\
+            "[http]\nlisten = \"{}:{http}\"\n\n[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n\n\
              [link]\nlisten = \"127.0.0.1:{link}\"\n\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\n\
              [admin]\nsocket = \"admin.sock\"\n\n{}",
-            self.tables
+            self.http_host, self.tables
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
@@ -10,6 +11,7 @@ use relay_core::limits::OpenFiles;
 use relay_core::link::quic::QuicConfig;
 use relay_core::metrics::{self, MetricsServer};
 use relay_core::node::{Node, NodeError};
+use relay_core::pool::RosterConfig;
 use relay_core::readiness::Readiness;
 use relay_core::stream::StreamKey;
 use relay_core::systemd;
@@ -94,6 +96,21 @@ impl Origin {
         let records = Arc::new(state.streams()?);
         let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
+        let members = state.members()?;
+        if !members.is_empty() {
+            // Its edges have what its encoders have not brought back yet.
+            let presumed = RosterConfig::default().presume_ms;
+            node.doorman.returns(Duration::from_millis(presumed));
+        }
+        let pool = Arc::new(Pool::new(
+            members,
+            config.origin.probe,
+            publishing.floors(),
+            Arc::clone(&state),
+            clock,
+        ));
+        // Before the doors open: the first who comes may have to go elsewhere.
+        node.doorman.know_elsewhere(Arc::clone(&pool) as _);
         let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
         let doors = node.open(config, Some(Arc::new(encoders)))?;
 
@@ -107,15 +124,6 @@ impl Origin {
         let addresses = vec![reach.link_address().parse::<Address>()?];
         let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
         let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
-        let probing = config.origin.probe;
-        let pool = Pool::new(
-            state.members()?,
-            probing,
-            publishing.floors(),
-            Arc::clone(&state),
-            clock,
-        );
-        let pool = Arc::new(pool);
         let prober = Prober::new(Arc::clone(&pool), Arc::clone(&node.hub), clock, &registry);
         let prober = prober.map_err(NodeError::from)?;
         let names = node.answer_names(config, pool.names(), &registry)?;

@@ -10,7 +10,7 @@ use relay_core::clock::Clock;
 use relay_core::dns;
 use relay_core::link::parent::{Parent, ParentDesk};
 use relay_core::pool::{
-    Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals,
+    Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals, Wish,
 };
 use relay_core::serve::{Elsewhere, chance};
 use tokio_util::sync::CancellationToken;
@@ -171,9 +171,9 @@ fn lasting(member: &Remembered) -> Remembered {
 }
 
 impl Elsewhere for Pool {
-    fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint> {
+    fn place(&self, wish: &Wish) -> Option<Endpoint> {
         let now = self.clock.now();
-        self.roster().place(scheme, bits, now, &mut chance)
+        self.roster().place(wish, now, &mut chance)
     }
 
     fn view(&self) -> View {

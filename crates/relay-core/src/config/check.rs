@@ -186,6 +186,7 @@ fn check_dns(config: &Config) -> Result<(), Fault> {
         return Err(Fault::new("dns.ttl", "DNS counts in whole seconds"));
     }
     number("dns.answers", dns.answers, 1..=8)?;
+    number("dns.at_least", dns.at_least, 1..=8)?;
     number("dns.rate_limit", dns.rate_limit, 0..=1_000_000)?;
     match Zone::of(dns) {
         Ok(_) => Ok(()),

@@ -321,6 +321,7 @@ fn ranges_hold_at_both_ends() {
         ("viewers.send_buffer", "'7KiB'", "'8KiB'", "'16MiB'", "'17MiB'"),
         ("dns.ttl", "'0s'", "'1s'", "'1h'", "'3601s'"),
         ("dns.answers", "0", "1", "8", "9"),
+        ("dns.at_least", "0", "1", "8", "9"),
         ("viewers.unsent", "'1KiB'", "'2KiB'", "'16MiB'", "'17MiB'"),
         (
             "edge.capacity",

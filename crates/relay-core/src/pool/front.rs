@@ -6,6 +6,7 @@ use super::config::RosterConfig;
 use super::endpoint::{Endpoint, Scheme};
 use super::health::{Finding, Health, Standing};
 use crate::cascade::message::MAX_ENDPOINTS;
+use crate::family::Family;
 
 /// An endpoint as the roster keeps it.
 #[derive(Clone, Debug)]
@@ -82,8 +83,8 @@ impl Front {
 #[derive(Clone, Debug)]
 pub(super) struct Fronts {
     all: Vec<Front>,
-    http: bool,
-    rtmp: bool,
+    /// Whether viewers are sent to one of them, by what they speak and by the family of their address.
+    open: [[bool; 2]; 2],
     /// When the first is due for a probe: of those without a finding, and of the others.
     due_ms: [u64; 2],
 }
@@ -99,8 +100,7 @@ impl Fronts {
         }
         let mut fronts = Self {
             all,
-            http: false,
-            rtmp: false,
+            open: [[false; 2]; 2],
             due_ms: [0; 2],
         };
         fronts.work_out(rules);
@@ -138,17 +138,14 @@ impl Fronts {
         self.all.is_empty()
     }
 
-    /// Whether viewers who speak `scheme` are sent to one of them.
-    pub(super) const fn serves(&self, scheme: Scheme) -> bool {
-        match scheme {
-            Scheme::Http => self.http,
-            Scheme::Rtmp => self.rtmp,
-        }
+    /// Whether viewers who speak `scheme` and have addresses of `family` are sent to one of them.
+    pub(super) const fn serves(&self, scheme: Scheme, family: Family) -> bool {
+        self.open[scheme as usize][family as usize]
     }
 
     /// Whether viewers are sent to any of them.
-    pub(super) const fn is_open(&self) -> bool {
-        self.http || self.rtmp
+    pub(super) fn is_open(&self) -> bool {
+        self.open.iter().flatten().any(|open| *open)
     }
 
     /// Takes what the probe found at one of them, and tells how it stands from now on if it stood otherwise before.
@@ -192,8 +189,10 @@ impl Fronts {
     }
 
     fn work_out(&mut self, rules: &RosterConfig) {
-        self.http = self.all.iter().any(|front| front.serves(Scheme::Http, rules));
-        self.rtmp = self.all.iter().any(|front| front.serves(Scheme::Rtmp, rules));
+        self.open = Scheme::ALL.map(|scheme| {
+            let good = || self.all.iter().filter(|front| front.serves(scheme, rules));
+            Family::ALL.map(|family| good().any(|front| front.endpoint.suits(family)))
+        });
         self.due_ms = [false, true].map(|proven| {
             let of_kind = self.all.iter().filter(|front| front.is_proven() == proven);
             of_kind.map(|front| front.due_ms).min().unwrap_or(u64::MAX)

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -16,10 +17,10 @@ use crate::admission::Verdict;
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::hop;
-use crate::pool::Scheme;
+use crate::pool::{Endpoint, Scheme};
 use crate::rtmp::command::{PLAY_FAILED, PLAY_NOT_FOUND};
 use crate::rtmp::server::{Config, Event, Session};
-use crate::stream::StreamKey;
+use crate::stream::{Stream, StreamKey};
 
 /// Input read at a time: enough for an encoder's burst, little enough for a stranger.
 const READ_BUFFER: usize = 16 << 10;
@@ -230,23 +231,23 @@ impl<'a> Connection<'a> {
     // ---- playing ----
 
     async fn play(mut self, app: &str, name: &str, hops: u8, since: Instant) -> Result<(), Over> {
-        let key = StreamKey::new(app, name).ok();
-        let Some(stream) = key.and_then(|key| self.site.hub.get(&key)) else {
+        let doorman = &self.site.doorman;
+        let there = |endpoint: Endpoint| format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
+        let Ok(key) = StreamKey::new(app, name) else {
             return self
-                .refuse_play(JoinOutcome::NotFound, "there is no such stream here")
+                .refuse_play(JoinOutcome::NotFound, "there can be no such stream")
                 .await;
         };
-        if !self.site.start_point(&stream).await {
-            return self
-                .refuse_play(JoinOutcome::NotReady, "the stream has not begun yet")
-                .await;
-        }
-        match self.site.doorman.decide(&stream, Scheme::Rtmp, hops) {
+        let stream = match self.playable(&key).await {
+            Ok(stream) => stream,
+            Err((outcome, why)) => match doorman.meanwhile(Scheme::Rtmp, self.peer, hops) {
+                Some(endpoint) => return self.send_on(&there(endpoint)).await,
+                None => return self.refuse_play(outcome, why).await,
+            },
+        };
+        match doorman.decide(&stream, Scheme::Rtmp, self.peer, hops) {
             Verdict::Serve => {}
-            Verdict::Elsewhere(endpoint) => {
-                let tc_url = format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
-                return self.send_on(&tc_url).await;
-            }
+            Verdict::Elsewhere(endpoint) => return self.send_on(&there(endpoint)).await,
             Verdict::Refuse(refusal) => return self.refuse_play(JoinOutcome::Full, refusal.sentence()).await,
         }
         self.session.accept_play()?;
@@ -281,6 +282,17 @@ impl<'a> Connection<'a> {
         };
         site.metrics.joined(outcome);
         Ok(())
+    }
+
+    /// The stream, once one can join it; or what to say instead.
+    async fn playable(&self, key: &StreamKey) -> Result<Arc<Stream>, (JoinOutcome, &'static str)> {
+        let Some(stream) = self.site.hub.get(key) else {
+            return Err((JoinOutcome::NotFound, "there is no such stream here"));
+        };
+        match self.site.start_point(&stream).await {
+            true => Ok(stream),
+            false => Err((JoinOutcome::NotReady, "the stream has not begun yet")),
+        }
     }
 
     /// Sends a viewer to where the stream is served. Players that do not know how to follow say that they were rejected (R82).
