@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
 pub use health::{Level, Sentence, health};
-pub use overview::{AdmissionRow, Both, JoinRow, Overview, UplinkRow};
+pub use overview::{Both, JoinRow, Overview, UplinkRow};
 pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
 
 use events::Events;

@@ -137,15 +137,17 @@ impl Pool {
         }
     }
 
-    /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and
-    /// what they carry now and then.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Writes the members down until `stop`, soon after one came, went or was told to drain, and what they carry now and then; and
+    /// keeps the pool's names up to date where they are answered (`named`).
+    pub async fn run(self: Arc<Self>, named: bool, stop: CancellationToken) {
         let mut tick = tokio::time::interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut written, mut written_ms) = (Vec::new(), 0);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let now = self.clock.now();
-            self.names.offer(self.roster().addresses(Scheme::Http, now));
+            if named {
+                self.names.offer(self.roster().addresses(Scheme::Http, now));
+            }
             let members = self.roster().remember(now);
             let lasting: Vec<Remembered> = members.iter().map(lasting).collect();
             if lasting == written && (members.is_empty() || now.mono_ms < written_ms + SAVE_ALL_MS) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, Opts, Registry};
+use serde::{Deserialize, Serialize};
 
 use crate::admission::{
     Account, Bounds, Budget, Lately, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
@@ -39,7 +40,7 @@ pub struct Doorman {
 }
 
 /// How often something was decided, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decisions {
     /// What: `served`, `redirected` or `refused`.
     pub decision: String,
