@@ -107,8 +107,13 @@ pub fn register_child(registry: &Registry, child: &Child) -> prometheus::Result<
             )?,
             gauge(
                 "relay_cascade_lag_seconds",
-                "How far behind the origin's clock the newest group began here.",
-                read(&intake.lag_ms) as f64 / 1000.0,
+                "How far this node is behind the origin, in its streams' own time, by what its parent says of them.",
+                child.lag_ms().unwrap_or(0) as f64 / 1000.0,
+            )?,
+            gauge(
+                "relay_cascade_group_delay_seconds",
+                "From the origin's clock at the newest group's beginning there to this node's at its beginning here.",
+                read(&intake.group_delay_ms) as f64 / 1000.0,
             )?,
         ]
         .concat())
@@ -148,6 +153,12 @@ pub fn register_parent(registry: &Registry, parent: &Parent, max_children: usize
                 "Viewers that a child reports.",
                 "edge",
                 each(&|index| f64::from(links[index].report.viewers)),
+            )?,
+            gauges(
+                "relay_cascade_child_lag_seconds",
+                "How far a child was behind the origin at most in its last second, by its report.",
+                "edge",
+                each(&|index| links[index].report.lag_ms.unwrap_or(0) as f64 / 1000.0),
             )?,
             counter(
                 "relay_cascade_sent_groups_total",

@@ -15,6 +15,7 @@ pub mod dial;
 pub mod door;
 mod intake;
 pub mod join;
+mod lag;
 mod lane;
 pub mod metrics;
 pub mod parent;
