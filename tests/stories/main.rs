@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bad_peers;
 mod browser;
 mod budget;
 mod byte_exactness;
@@ -38,3 +39,4 @@ mod rogue_children;
 mod scale_out;
 mod sinks;
 mod stalled_viewer;
+mod uplink;

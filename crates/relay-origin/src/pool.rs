@@ -100,12 +100,26 @@ impl Pool {
         self.roster().to_probe(count, now)
     }
 
+    /// At most `count` public endpoints that are to be watched for a while from now on.
+    pub fn to_watch(&self, count: usize) -> Vec<(Instance, Endpoint)> {
+        let now = self.clock.now();
+        self.roster().to_watch(count, now)
+    }
+
+    /// Whether whoever watches an edge should go on.
+    pub fn is_worth_watching(&self, edge: &Instance) -> bool {
+        let now = self.clock.now();
+        self.roster().is_worth_watching(edge, now)
+    }
+
     /// Takes what the probe found, and tells the operator if the endpoint stands otherwise from now on.
     pub fn probed(&self, edge: &Instance, endpoint: &Endpoint, finding: Finding) {
         let now = self.clock.now();
         let reason = match &finding {
             Finding::Good => None,
-            Finding::Failed(reason) | Finding::Wrong(reason) => Some(reason.clone()),
+            Finding::Failed(reason) | Finding::Stalled(reason) | Finding::Wrong(reason) => {
+                Some(reason.clone())
+            }
         };
         match (self.roster().probed(edge, endpoint, finding, now), reason) {
             (None, _) => {}

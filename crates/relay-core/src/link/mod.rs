@@ -17,6 +17,7 @@ mod intake;
 pub mod join;
 mod lag;
 mod lane;
+mod lanes;
 pub mod metrics;
 pub mod parent;
 pub mod quic;

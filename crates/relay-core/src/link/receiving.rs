@@ -1,21 +1,19 @@
 //! One link as its child drives it: greeting, control, groups.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::child::{Child, Dialled, LinkStatus};
 use super::control::{ControlEnd, Inbox, Outbox, close};
-use super::intake::{Entry, lock};
-use super::lane::{Heard, Incoming, Lane, WAITING_GROUPS, read_header};
+use super::lane::{Heard, read_header};
+use super::lanes::Lanes;
 use super::refusal::Refusal;
 use crate::cascade::message::{Hello, MAX_PUSHED, PROTOCOL, Report, StreamDown, Welcome};
-use crate::cascade::{FrameError, GroupCode, LinkCode, Message};
-use crate::stream::StreamKey;
+use crate::cascade::{LinkCode, Message};
 
 /// How long a parent may take to welcome: a round trip and a lost packet or two.
 const GREETING: Duration = Duration::from_secs(5);
@@ -258,7 +256,7 @@ impl Receiving {
     /// Takes groups as they are opened: their headers at once, the rest lane by lane.
     async fn take_groups(&self) -> LinkEnd {
         let mut headers = JoinSet::new();
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(Arc::clone(&self.child.0.intake), Arc::clone(&self.heard));
         loop {
             tokio::select! {
                 accepted = self.dialled.connection.accept_uni() => match accepted {
@@ -269,70 +267,14 @@ impl Receiving {
                     Err(error) => return self.why_closed(&error),
                 },
                 Some(read) = headers.join_next() => match read {
-                    Ok(Ok(Some(incoming))) => if let Err(end) = self.sort(incoming, &mut lanes).await {
-                        return end;
+                    Ok(Ok(Some(incoming))) => if let Err(error) = lanes.sort(incoming).await {
+                        return LinkEnd::Broken(error.to_string());
                     },
                     Ok(Ok(None)) | Err(_) => {}
                     Ok(Err(error)) => return LinkEnd::Broken(error.to_string()),
                 },
-                Some(lane) = lanes.tasks.join_next() => if let Ok(Err(error)) = lane {
-                    return LinkEnd::Broken(format!("{error}"));
-                },
+                error = lanes.broken() => return LinkEnd::Broken(error.to_string()),
             }
-        }
-    }
-
-    /// Gives a group to its stream's lane. One that there is no room for is stopped, so that its parent sends no more of the stream.
-    async fn sort(&self, incoming: Incoming, lanes: &mut Lanes) -> Result<(), LinkEnd> {
-        let intake = &self.child.0.intake;
-        let key = incoming.header.stream.clone();
-        if !lanes.open.contains_key(&key) {
-            lanes.close_ended(intake.max_lanes());
-            if lanes.open.len() >= intake.max_lanes() || !intake.has_room_for(&key) {
-                incoming.refuse(GroupCode::NoRoom);
-                lanes.refused += 1;
-                return match lanes.refused > MAX_PUSHED {
-                    true => Err(LinkEnd::Broken(
-                        "it pushes more streams than any node has".to_owned(),
-                    )),
-                    false => Ok(()),
-                };
-            }
-            let lane = Lane {
-                intake: Arc::clone(intake),
-                entry: intake.entry(&key),
-                heard: Arc::clone(&self.heard),
-            };
-            lanes.begin(key.clone(), lane);
-        }
-        if let Some((lane, _)) = lanes.open.get(&key) {
-            // A lane that is gone has said why in its task's result.
-            let _ = lane.send(incoming).await;
-        }
-        Ok(())
-    }
-}
-
-/// The lanes of one link.
-#[derive(Default)]
-struct Lanes {
-    open: HashMap<StreamKey, (mpsc::Sender<Incoming>, Arc<Mutex<Entry>>)>,
-    tasks: JoinSet<Result<(), FrameError>>,
-    /// Groups of streams that there was no room for. An honest parent sends one of each stream.
-    refused: usize,
-}
-
-impl Lanes {
-    fn begin(&mut self, key: StreamKey, lane: Lane) {
-        let (sender, receiver) = mpsc::channel(WAITING_GROUPS);
-        self.open.insert(key, (sender, Arc::clone(&lane.entry)));
-        self.tasks.spawn(lane.run(receiver));
-    }
-
-    /// Lets go of the lanes of streams that have ended, once there are as many lanes as may be.
-    fn close_ended(&mut self, most: usize) {
-        if self.open.len() >= most {
-            self.open.retain(|_, (_, entry)| !lock(entry).has_ended());
         }
     }
 }
