@@ -100,12 +100,11 @@ fn a_child_that_goes_too_far_is_refused() {
             ensure!(why == LinkCode::BadControl, "{what}: {why}");
         }
         let mut talk = greeted(&member, &honest.origin).await?;
-        let named = names_a_million(&mut talk).await?;
+        let said = names_a_million(&mut talk).await?;
         let why = talk.refusal().await?;
-        ensure!(
-            why == LinkCode::BadControl && named < 200,
-            "{why} after {named} messages"
-        );
+        ensure!(why == LinkCode::BadControl, "{why}");
+        // What QUIC has taken before the end was heard is on the way, and goes no further.
+        ensure!(said < MILLION / MAX_ENTRIES, "all {said} messages were taken");
 
         // The same member by two links is one edge, and neither link disturbs the other or anybody else.
         let one = greeted(&member, &honest.origin).await?;
@@ -127,7 +126,7 @@ fn a_child_that_goes_too_far_is_refused() {
         );
         ensure!(grown < MEMORY, "the origin grew by {grown} bytes");
         let said = honest.origin.log()?.lines();
-        ensure!(said.len() < 6_000, "{} lines were logged", said.len());
+        ensure!(said.len() < 200, "{} lines were logged", said.len());
         Ok(())
     });
 }
