@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bad_peers;
 mod browser;
 mod budget;
 mod byte_exactness;
@@ -41,3 +42,4 @@ mod stalled_viewer;
 mod starter;
 mod steady_arrival;
 mod systemd;
+mod uplink;

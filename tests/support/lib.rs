@@ -8,7 +8,8 @@
 //!   [`strays`]: those that a start hook started.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
-//! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
+//! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one; [`member`]: a node that is up
+//!   to no good; [`lab`]: a line of limited rate.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
 //! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`], [`question`]: small tools.
 
@@ -21,9 +22,11 @@ pub mod flv;
 pub mod footage;
 pub mod http;
 pub mod idler;
+pub mod lab;
 pub mod ledger;
 pub mod link;
 pub mod media;
+pub mod member;
 pub mod memory;
 pub mod metrics;
 pub mod middleman;

@@ -183,9 +183,11 @@ impl Edge {
         };
         let result = tokio::select! {
             () = end => Ok(()),
-            result = life => result,
+            result = life => {
+                systemd::stopping();
+                result
+            }
         };
-        systemd::stopping();
         readiness.lack("pool", "this edge is shutting down");
         node.shut_down().await;
         result

@@ -138,7 +138,7 @@ impl Pool {
             self.parent_config,
             name_of(us),
             child.hops(),
-            Arc::new(NoDesk),
+            Arc::new(NoDesk::of(child.clone())),
         );
         let children = parent.clone();
         node.doorman.know_links(move || children.load());

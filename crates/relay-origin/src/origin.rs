@@ -43,6 +43,8 @@ pub struct Origin {
     sources: Vec<Source>,
     links: Links,
     pool: Arc<Pool>,
+    /// Whether it answers the pool's names.
+    named: bool,
     prober: Prober,
     scale_out: Option<ScaleOut>,
     admin: Option<AdminSocket>,
@@ -168,6 +170,7 @@ impl Origin {
             sources,
             links,
             pool,
+            named: names.is_some(),
             prober,
             scale_out,
             admin,
@@ -200,6 +203,7 @@ impl Origin {
             sources,
             links,
             pool,
+            named,
             prober,
             scale_out,
             admin,
@@ -214,7 +218,7 @@ impl Origin {
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
-        node.tasks.spawn(pool.run(ending.clone()));
+        node.tasks.spawn(pool.run(named, ending.clone()));
         // Without `[origin] probe` it is never told where to go.
         node.tasks.spawn(prober.run(ending.clone()));
         if let Some(scale_out) = scale_out {

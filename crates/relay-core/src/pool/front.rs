@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::config::RosterConfig;
 use super::endpoint::{Endpoint, Scheme};
 use super::health::{Finding, Health, Standing};
+use super::watching::WATCH_MS;
 use crate::cascade::message::MAX_ENDPOINTS;
 use crate::family::Family;
 
@@ -19,6 +20,8 @@ pub(super) struct Front {
     pub(super) due_ms: u64,
     /// Whether there was one at all.
     probed: bool,
+    /// When somebody began to watch here for a while, the last time.
+    watched_ms: Option<u64>,
 }
 
 impl Front {
@@ -30,6 +33,7 @@ impl Front {
             health: Health::new(standing),
             due_ms: now_ms,
             probed: false,
+            watched_ms: None,
         }
     }
 
@@ -66,7 +70,7 @@ impl Front {
 
     /// Takes what the probe found.
     pub(super) fn found(&mut self, finding: Finding, rules: &RosterConfig, now_ms: u64) {
-        self.health.found(finding);
+        self.health.found(finding, now_ms);
         if self.health.standing() == Standing::Unreachable {
             let doublings = self.health.failures().saturating_sub(3).min(16);
             let wait = rules
@@ -76,6 +80,17 @@ impl Front {
             self.due_ms = now_ms.saturating_add(wait);
         }
     }
+}
+
+/// An endpoint that somebody may watch for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Watchable {
+    /// Whether nothing is known to be wrong with the edge: the others go first.
+    calm: bool,
+    /// When it was watched last.
+    watched_ms: Option<u64>,
+    /// Its place among the fronts.
+    at: usize,
 }
 
 /// The fronts of one edge, at most [`MAX_ENDPOINTS`] and none twice; and what is asked of them time and again, worked out
@@ -186,6 +201,40 @@ impl Fronts {
         let taken = taken.collect();
         self.work_out(rules);
         taken
+    }
+
+    /// Those that can be watched for a while: of an edge where something stalled lately all that nobody watches now; else one, and
+    /// only if nobody watches any.
+    pub(super) fn watchable(&self, now_ms: u64) -> Vec<Watchable> {
+        let is_free = |front: &Front| {
+            front
+                .watched_ms
+                .is_none_or(|at| now_ms.saturating_sub(at) >= WATCH_MS)
+        };
+        let stalled = |front: &Front| front.health.has_stalled(now_ms);
+        let calm = !self.all.iter().any(stalled);
+        let fronts = self.all.iter().enumerate();
+        let reached = fronts.filter(|(_, front)| front.health.is_good() || stalled(front));
+        let mut found: Vec<Watchable> = reached
+            .filter(|(_, front)| is_free(front))
+            .map(|(at, front)| Watchable {
+                calm,
+                watched_ms: front.watched_ms,
+                at,
+            })
+            .collect();
+        if calm {
+            found.sort_unstable();
+            found.truncate(usize::from(self.all.iter().all(is_free)));
+        }
+        found
+    }
+
+    /// Somebody watches one of them from now on.
+    pub(super) fn is_watched(&mut self, one: Watchable, now_ms: u64) -> Option<Endpoint> {
+        let front = self.all.get_mut(one.at)?;
+        front.watched_ms = Some(now_ms);
+        Some(front.endpoint.clone())
     }
 
     fn work_out(&mut self, rules: &RosterConfig) {

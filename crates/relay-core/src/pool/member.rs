@@ -175,6 +175,11 @@ impl Member {
         self.ordered_to_drain || self.load.draining
     }
 
+    /// Whether somebody should stay there for a while, to see how evenly the stream comes.
+    pub(super) const fn is_worth_watching(&self, rules: &RosterConfig, now_ms: u64) -> bool {
+        self.is_present(rules, now_ms) && !self.is_draining()
+    }
+
     /// The moment that its promises are reckoned at: it stands still while no report can take them over.
     pub(super) fn promise_ms(&self, now_ms: u64) -> u64 {
         match self.is_presumed(now_ms) {

@@ -147,6 +147,10 @@ impl Roster {
         self.members.is_empty()
     }
 
+    pub(super) fn member(&self, instance: &Instance) -> Option<&Member> {
+        self.places.get(instance).map(|place| &self.members[*place])
+    }
+
     /// How an edge stands, if it is known.
     pub fn state(&self, instance: &Instance, now: Now) -> Option<State> {
         let member = &self.members[*self.places.get(instance)?];

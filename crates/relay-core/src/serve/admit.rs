@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, Opts, Registry};
+use serde::{Deserialize, Serialize};
 
 use crate::admission::{
     Account, Bounds, Budget, Lately, LinkLoad, Load, MAX_HOPS, Refusal, Room, ServePolicy, Verdict, Why,
@@ -49,7 +50,7 @@ pub struct Doorman {
 }
 
 /// How often something was decided, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decisions {
     /// What: `served`, `redirected` or `refused`.
     pub decision: String,

@@ -5,6 +5,7 @@ mod roster;
 mod scale;
 mod simulation;
 mod steering;
+mod watching;
 
 use std::net::IpAddr;
 
