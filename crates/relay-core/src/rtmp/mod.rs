@@ -1,6 +1,6 @@
 //! RTMP, both sides, without IO: bytes in, events and bytes out. (Adobe, RTMP specification 1.0, 2012.)
 //!
-//! - [`handshake`]: the simple handshake.
+//! - [`handshake`]: the handshake, simple or by digests.
 //! - [`chunk`]: messages cut into chunks and interleaved.
 //! - [`message`]: what a message is.
 //! - [`command`]: a message that is a call, and its answers.
@@ -20,6 +20,7 @@ pub mod server;
 
 mod ack;
 mod aggregate;
+mod digest;
 mod media;
 mod output;
 
