@@ -4,12 +4,14 @@
 //! - [`chunk`]: messages cut into chunks and interleaved.
 //! - [`message`]: what a message is.
 //! - [`command`]: a message that is a call, and its answers.
+//! - [`capabilities`]: what either side can do of Enhanced RTMP.
 //! - [`address`]: app, name and secret, out of the texts that clients send.
 //! - [`server`]: the session of a publisher or a viewer.
 //! - [`client`]: the other end, for pulls, load and tests.
 //! - [`error`]: what a peer did wrong.
 
 pub mod address;
+pub mod capabilities;
 pub mod chunk;
 pub mod client;
 pub mod command;
