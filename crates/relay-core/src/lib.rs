@@ -21,6 +21,7 @@
 pub mod admin;
 pub mod admission;
 pub mod amf0;
+mod amf3;
 pub mod capacity;
 pub mod cascade;
 pub mod check;

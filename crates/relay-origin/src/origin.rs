@@ -35,6 +35,10 @@ use crate::state::State;
 use crate::targets::Targets;
 use crate::tokens::Desk;
 
+/// How long an origin that is to end waits for the encoders that it asked to connect anew (R35): two ordinary keyframe
+/// intervals and some, well within the time that a service manager grants.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// An origin with all its ports open.
 pub struct Origin {
     node: Node,
@@ -236,6 +240,7 @@ impl Origin {
         stop.cancelled().await;
         systemd::stopping();
         readiness.lack("origin", "this origin is shutting down");
+        node.farewell.say(FAREWELL).await;
         node.shut_down().await;
         publishing_stopped.cancel();
         if let Err(panic) = sweeping.await {

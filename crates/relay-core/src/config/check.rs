@@ -69,6 +69,11 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         limits.publisher_silence,
         s(2)..=hours(1),
     )?;
+    within(
+        "limits.publisher_memory",
+        limits.publisher_memory,
+        size(4 << 20)..=size(1 << 30),
+    )?;
     if let Some(budget) = limits.log_budget {
         within("limits.log_budget", budget, size(16 << 20)..=size(1 << 40))?;
     }

@@ -2,6 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
+use crate::rtmp::server::Quirk;
+
 /// What became of one who asked for a stream; a closed set, so that it can label a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinOutcome {
@@ -53,6 +55,8 @@ pub struct ServeMetrics {
     accept_waits: IntCounterVec,
     joins: IntCounterVec,
     publish_refusals: IntCounterVec,
+    rtmp_errors: IntCounterVec,
+    quirks: IntCounterVec,
     join_seconds: Histogram,
 }
 
@@ -90,6 +94,16 @@ impl ServeMetrics {
                 "Publishers turned away, by reason.",
                 "reason",
             )?,
+            rtmp_errors: counter(
+                "relay_rtmp_errors_total",
+                "RTMP connections closed since the peer broke the protocol or a limit, by reason.",
+                "reason",
+            )?,
+            quirks: counter(
+                "relay_publisher_quirks_total",
+                "Publishers that do what they should not and are served all the same, by what they do.",
+                "quirk",
+            )?,
             join_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "relay_join_seconds",
@@ -103,12 +117,17 @@ impl ServeMetrics {
         for outcome in JoinOutcome::ALL {
             metrics.joins.with_label_values(&[outcome.name()]);
         }
+        for quirk in Quirk::ALL {
+            metrics.quirks.with_label_values(&[quirk.name()]);
+        }
         for counter in [
             &metrics.connections,
             &metrics.accept_failures,
             &metrics.accept_waits,
             &metrics.joins,
             &metrics.publish_refusals,
+            &metrics.rtmp_errors,
+            &metrics.quirks,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -143,6 +162,14 @@ impl ServeMetrics {
 
     pub(super) fn publish_refused(&self, reason: &str) {
         self.publish_refusals.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn rtmp_error(&self, reason: &str) {
+        self.rtmp_errors.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn quirk(&self, quirk: Quirk) {
+        self.quirks.with_label_values(&[quirk.name()]).inc();
     }
 
     pub(super) fn join_took(&self, seconds: f64) {

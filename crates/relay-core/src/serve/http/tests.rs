@@ -51,6 +51,7 @@ fn site_with(max_viewers: usize, policy: ServePolicy) -> Arc<Site> {
     };
     stream.append(&tag, clock.now()).unwrap();
     Arc::new(Site {
+        farewell: crate::serve::Farewell::default(),
         hub: Arc::new(hub),
         fanout: Arc::new(fanout),
         clock,
