@@ -371,7 +371,7 @@ impl Node {
 
     /// The page of a stream.
     pub fn page(&self, stream: &str) -> String {
-        format!("http://{}:{}/watch/{stream}", self.host, self.ports.http)
+        format!("http://{}:{}/watch/{stream}", self.http_host(), self.ports.http)
     }
 
     /// A page of the metrics listener.
