@@ -1,4 +1,4 @@
-//! Somebody between viewers and a node's TCP port: honest, lying, or mute.
+//! Somebody between viewers or encoders and a node's TCP port: honest, lying, mute, or gone.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports::free_port;
@@ -30,6 +31,7 @@ pub enum Mood {
 pub struct Middleman {
     port: u16,
     mood: Arc<AtomicU8>,
+    holds: watch::Sender<u32>,
     task: JoinHandle<()>,
 }
 
@@ -43,13 +45,25 @@ impl Middleman {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.context("opening the middleman's port")?;
         let mood = Arc::new(AtomicU8::new(Mood::Honest as u8));
-        let task = tokio::spawn(serve(listener, node, Arc::clone(&mood)));
-        Ok(Self { port, mood, task })
+        let holds = watch::Sender::new(0);
+        let task = tokio::spawn(serve(listener, node, Arc::clone(&mood), holds.clone()));
+        Ok(Self {
+            port,
+            mood,
+            holds,
+            task,
+        })
     }
 
     /// Where it listens.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Passes nothing more over the connections that are open now, and keeps them open towards both sides for good: what
+    /// a node sees of an encoder whose network is gone. Connections to come are passed on.
+    pub fn hold(&self) {
+        self.holds.send_modify(|holds| *holds += 1);
     }
 
     /// How it behaves from now on.
@@ -64,7 +78,7 @@ impl Drop for Middleman {
     }
 }
 
-async fn serve(listener: TcpListener, node: u16, mood: Arc<AtomicU8>) {
+async fn serve(listener: TcpListener, node: u16, mood: Arc<AtomicU8>, holds: watch::Sender<u32>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((viewer, _)) = listener.accept().await else {
@@ -72,22 +86,25 @@ async fn serve(listener: TcpListener, node: u16, mood: Arc<AtomicU8>) {
         };
         while connections.try_join_next().is_some() {}
         let mood = Arc::clone(&mood);
+        let mut holds = holds.subscribe();
         connections.spawn(async move {
             let Ok(node) = TcpStream::connect((Ipv4Addr::LOCALHOST, node)).await else {
                 return;
             };
-            let (mut asks, answered) = viewer.into_split();
-            let (answers, mut asked) = node.into_split();
+            let (mut asks, mut answered) = viewer.into_split();
+            let (mut answers, mut asked) = node.into_split();
             tokio::select! {
                 // Either end's close ends both.
                 _ = tokio::io::copy(&mut asks, &mut asked) => {}
-                () = pass_back(answers, answered, &mood) => {}
+                () = pass_back(&mut answers, &mut answered, &mood) => {}
+                // The sockets stay open with this task.
+                Ok(()) = holds.changed() => std::future::pending().await,
             }
         });
     }
 }
 
-async fn pass_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mood: &AtomicU8) {
+async fn pass_back(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, mood: &AtomicU8) {
     let mut finder = Finder::default();
     let mut piece = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece).await {

@@ -133,6 +133,11 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Whether a query says of its publisher that it is the backup of another (R12).
+pub fn is_backup(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "backup=1")
+}
+
 fn key_of(query: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix("key="))
 }
@@ -207,6 +212,19 @@ mod tests {
             Address::parse("live", "cam?a=1&key=x").query.as_deref(),
             Some("a=1&key=x")
         );
+    }
+
+    #[test]
+    fn r12_a_backup_says_so() {
+        for (query, backup) in [
+            ("backup=1", true),
+            ("key=s3&backup=1", true),
+            ("backup=0", false),
+            ("xbackup=1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_backup(query), backup, "{query}");
+        }
     }
 
     #[test]

@@ -10,13 +10,15 @@ use tokio::net::TcpStream;
 
 use super::Site;
 use super::ingest::{Publication, PublishRefusal, PublishRequest};
-use super::metrics::JoinOutcome;
+use super::listen;
+use super::metrics::{JoinOutcome, PublisherEnd};
 use super::play::Play;
 use crate::admission::Verdict;
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::hop;
 use crate::pool::Scheme;
+use crate::rtmp::address::is_backup;
 use crate::rtmp::command::{PLAY_FAILED, PLAY_NOT_FOUND};
 use crate::rtmp::server::{Config, Event, Session};
 use crate::stream::StreamKey;
@@ -46,12 +48,24 @@ enum Over {
     Done,
 }
 
+/// How a publisher's connection ended, for who counts (R11).
+fn how_it_ended(fed: &Result<(), Over>) -> PublisherEnd {
+    match fed {
+        Ok(()) | Err(Over::Done | Over::Closed) => PublisherEnd::Closed,
+        Err(Over::Refused) => PublisherEnd::LetGo,
+        Err(Over::Protocol(_) | Over::Random(_)) => PublisherEnd::Protocol,
+        Err(Over::TooSlow) => PublisherEnd::TimedOut,
+        Err(Over::Io(error)) => PublisherEnd::of(error),
+    }
+}
+
 /// What the peer turned out to want.
 enum Wish {
     Publish {
         app: String,
         name: String,
         secret: Option<String>,
+        backup: bool,
     },
     Play {
         app: String,
@@ -66,7 +80,12 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
         let mut connection = Connection::new(site, socket, peer)?;
         let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
         match wish.map_err(|_| Over::TooSlow)?? {
-            Wish::Publish { app, name, secret } => connection.publish(&app, &name, secret).await,
+            Wish::Publish {
+                app,
+                name,
+                secret,
+                backup,
+            } => connection.publish(&app, &name, secret, backup).await,
             Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
         }
     };
@@ -139,8 +158,18 @@ impl<'a> Connection<'a> {
             while let Some(event) = self.session.poll_event() {
                 match event {
                     Event::Publish {
-                        app, name, secret, ..
-                    } => return Ok(Wish::Publish { app, name, secret }),
+                        app,
+                        name,
+                        query,
+                        secret,
+                    } => {
+                        return Ok(Wish::Publish {
+                            app,
+                            name,
+                            secret,
+                            backup: query.as_deref().is_some_and(is_backup),
+                        });
+                    }
                     Event::Play { app, name, hops, .. } => return Ok(Wish::Play { app, name, hops }),
                     Event::Closed => return Err(Over::Closed),
                     _ => {}
@@ -152,7 +181,13 @@ impl<'a> Connection<'a> {
 
     // ---- publishing ----
 
-    async fn publish(&mut self, app: &str, name: &str, secret: Option<String>) -> Result<(), Over> {
+    async fn publish(
+        &mut self,
+        app: &str,
+        name: &str,
+        secret: Option<String>,
+        backup: bool,
+    ) -> Result<(), Over> {
         let Ok(stream) = StreamKey::new(app, name) else {
             return self
                 .refuse_publish(
@@ -165,6 +200,7 @@ impl<'a> Connection<'a> {
         let request = PublishRequest {
             stream,
             secret,
+            backup,
             peer: self.peer,
         };
         let decided = match &self.site.ingest {
@@ -174,11 +210,15 @@ impl<'a> Connection<'a> {
         match decided {
             Ok(publication) => {
                 self.session.accept_publish()?;
-                self.feed(publication).await
+                listen::watch_publisher(&self.socket);
+                let fed = self.feed(publication).await;
+                self.site.metrics.publisher_ended(how_it_ended(&fed));
+                fed
             }
             Err(refusal) => {
                 let (code, reason) = match refusal {
                     PublishRefusal::Busy => ("NetStream.Publish.BadName", "busy"),
+                    PublishRefusal::TakenOver => ("NetStream.Publish.BadName", "taken_over"),
                     PublishRefusal::Denied => ("NetStream.Publish.Denied", "denied"),
                     PublishRefusal::NotHere => ("NetStream.Publish.Denied", "not_here"),
                     PublishRefusal::Full => ("NetStream.Publish.Denied", "full"),
@@ -219,8 +259,8 @@ impl<'a> Connection<'a> {
             let idle = self.site.limits.publisher_idle;
             tokio::select! {
                 () = stopped.cancelled() => {
-                    let why = "the stream was taken over, or closed by the operator";
-                    return self.refuse_publish("NetStream.Publish.BadName", "stopped", why).await;
+                    let why = publication.dismissal().map_or_else(String::new, |why| why.to_string());
+                    return self.refuse_publish("NetStream.Publish.BadName", "stopped", &why).await;
                 }
                 read = tokio::time::timeout(idle, self.read()) => read.map_err(|_| Over::TooSlow)??,
             }
