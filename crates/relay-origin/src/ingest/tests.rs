@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use relay_core::config;
+use relay_core::limits::Limits;
 use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
+use relay_core::stream::policy::SecondPublisher;
 use relay_core::stream::{Dropped, HubConfig, Read};
 
 use super::rtmp::Encoders;
@@ -61,11 +63,7 @@ impl Node {
             second_publisher: second,
             ..config::Origin::default()
         };
-        let node = Self::ruled_on(
-            &folder.0,
-            1000,
-            Rules::new(&origin, &relay_core::limits::Limits::default()),
-        );
+        let node = Self::ruled_on(&folder.0, 1000, Rules::new(&origin, &Limits::default()));
         Self {
             _folder: Some(folder),
             ..node
@@ -87,7 +85,7 @@ impl Node {
         let hub = Arc::new(Hub::new(config));
         let clock = Clock::start();
         let records = Arc::new(state.streams().unwrap());
-        let publishing = Publishing::new(Arc::clone(&hub), Rules::default(), clock, records);
+        let publishing = Publishing::new(Arc::clone(&hub), rules, clock, records);
         Self {
             hub,
             encoders: Encoders::new(Access::Key(key), Arc::clone(&publishing)),

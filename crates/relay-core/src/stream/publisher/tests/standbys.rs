@@ -123,7 +123,7 @@ fn r12_silence_is_a_loss_within_a_second() {
     assert_eq!(pair.splice(), (before, BACKUP_KEY));
     // The silent one's connection is still there: it is let go in its time, and nothing of it comes out again.
     pair.rig.session = silent;
-    pair.play(150);
+    pair.play(160);
     assert_eq!(pair.rig.stopped, [(silent.unwrap(), Dismissal::Silent)]);
     assert!(
         pair.rig.out[before..]
