@@ -1,4 +1,4 @@
-//! Somebody between viewers and a node's TCP port: honest, lying, mute, or holding things up.
+//! Somebody between viewers or encoders and a node's TCP port: honest, lying, mute, holding things up, or gone.
 
 use std::net::Ipv4Addr;
 
@@ -31,6 +31,7 @@ pub enum Mood {
 pub struct Middleman {
     port: u16,
     mood: watch::Sender<Mood>,
+    holds: watch::Sender<u32>,
     task: JoinHandle<()>,
 }
 
@@ -44,13 +45,25 @@ impl Middleman {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.context("opening the middleman's port")?;
         let (mood, known) = watch::channel(Mood::Honest);
-        let task = tokio::spawn(serve(listener, node, known));
-        Ok(Self { port, mood, task })
+        let holds = watch::Sender::new(0);
+        let task = tokio::spawn(serve(listener, node, known, holds.clone()));
+        Ok(Self {
+            port,
+            mood,
+            holds,
+            task,
+        })
     }
 
     /// Where it listens.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Passes nothing more over the connections that are open now, and keeps them open towards both sides for good: what
+    /// a node sees of an encoder whose network is gone. Connections to come are passed on.
+    pub fn hold(&self) {
+        self.holds.send_modify(|holds| *holds += 1);
     }
 
     /// How it behaves from now on.
@@ -65,7 +78,12 @@ impl Drop for Middleman {
     }
 }
 
-async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>) {
+async fn serve(
+    listener: TcpListener,
+    node: u16,
+    mood: watch::Receiver<Mood>,
+    holds: watch::Sender<u32>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((viewer, _)) = listener.accept().await else {
@@ -73,22 +91,25 @@ async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>) {
         };
         while connections.try_join_next().is_some() {}
         let mood = mood.clone();
+        let mut holds = holds.subscribe();
         connections.spawn(async move {
             let Ok(node) = TcpStream::connect((Ipv4Addr::LOCALHOST, node)).await else {
                 return;
             };
-            let (mut asks, answered) = viewer.into_split();
-            let (answers, mut asked) = node.into_split();
+            let (mut asks, mut answered) = viewer.into_split();
+            let (mut answers, mut asked) = node.into_split();
             tokio::select! {
                 // Either end's close ends both.
                 _ = tokio::io::copy(&mut asks, &mut asked) => {}
-                () = pass_back(answers, answered, mood) => {}
+                () = pass_back(&mut answers, &mut answered, mood) => {}
+                // The sockets stay open with this task.
+                Ok(()) = holds.changed() => std::future::pending().await,
             }
         });
     }
 }
 
-async fn pass_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mood: watch::Receiver<Mood>) {
+async fn pass_back(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, mut mood: watch::Receiver<Mood>) {
     let mut finder = Finder::default();
     let mut piece = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece).await {

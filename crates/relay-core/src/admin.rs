@@ -43,6 +43,9 @@ pub struct StreamRow {
     pub stream: String,
     /// Whether joiners get a picture at once.
     pub playable: bool,
+    /// Whether a second publisher is held ready beside the one on air; only the origin knows.
+    #[serde(default)]
+    pub backup: bool,
     /// Its epoch, once one has begun.
     pub epoch: Option<u64>,
     /// Tags that came in.

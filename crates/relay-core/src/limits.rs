@@ -99,7 +99,10 @@ pub struct Limits {
     pub max_late: Seconds,
     /// A viewer with bytes waiting that takes none for so long is closed. Default `15s`.
     pub no_progress: Seconds,
-    /// A publisher from whom nothing comes for so long is closed. Default `20s`.
+    /// A publisher that sends no media at all for so long after its publish command is let go. Default `20s`.
+    pub publisher_start: Seconds,
+    /// A publisher that has sent media and sends none for so long is let go. Default `7s`: longer than a mobile network takes
+    /// to change cells, and well within the grace window, so that "live" stays true.
     pub publisher_silence: Seconds,
     /// What one publisher's messages may take here before they are in the log, finished and unfinished. Default `64MiB`, with
     /// which a message may have 16 MiB, and never more than a quarter of it.
@@ -122,7 +125,8 @@ impl Default for Limits {
             max_lag: Seconds::new(10),
             max_late: Seconds::new(5),
             no_progress: Seconds::new(15),
-            publisher_silence: Seconds::new(20),
+            publisher_start: Seconds::new(20),
+            publisher_silence: Seconds::new(7),
             publisher_memory: ByteSize::from_bytes(64 << 20),
             max_children: 256,
             max_depth: 4,

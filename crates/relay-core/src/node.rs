@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Listen, Program};
 use crate::dns;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
-use crate::limits::OpenFiles;
+use crate::limits::{Limits, OpenFiles};
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, Doorman, Farewell, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
@@ -36,6 +36,10 @@ const BUDGET_CHECK: Duration = Duration::from_millis(200);
 /// How long a viewer of a stream that has no start point yet is held before it is told to come again: longer than an
 /// ordinary keyframe interval.
 const START_WAIT: Duration = Duration::from_secs(5);
+
+/// How much longer a publisher's connection from which nothing comes is kept than the ingest keeps its publisher: what the ingest
+/// lets go is told why, and what has unpublished and stays for no reason is closed by this.
+const PUBLISHER_LINGER: Duration = Duration::from_secs(5);
 
 /// Those who share the places for connections that are no viewers yet: HTTP and RTMP.
 const LISTENERS: usize = 2;
@@ -189,7 +193,7 @@ impl Node {
                 max_connections: (handshakes as usize / LISTENERS).max(1),
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
-                publisher_idle: config.limits.publisher_silence.get(),
+                publisher_idle: publisher_idle(&config.limits),
                 publisher_memory: usize::try_from(config.limits.publisher_memory.bytes())
                     .unwrap_or(usize::MAX),
             },
@@ -282,4 +286,9 @@ impl Node {
             tracing::error!(%panic, "the fan-out did not stop cleanly");
         }
     }
+}
+
+/// How long the connection of a publisher may be silent, whatever the ingest makes of it.
+fn publisher_idle(limits: &Limits) -> Duration {
+    limits.publisher_start.get().max(limits.publisher_silence.get()) + PUBLISHER_LINGER
 }

@@ -31,7 +31,21 @@ pub(crate) fn register(
     })?;
     let logs = Arc::clone(hub);
     at_scrape(registry, "relay_log_bytes", move || log_families(&logs))?;
+    at_scrape(registry, "relay_tasks", task_families)?;
     at_scrape(registry, "relay_tcp_memory_bytes", tcp_families)
+}
+
+/// Each connection that is no viewer is a task, so tasks that are left over show here (R07). Nothing where no runtime is.
+fn task_families() -> prometheus::Result<Vec<MetricFamily>> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return Ok(Vec::new());
+    };
+    let tasks = runtime.metrics().num_alive_tasks();
+    gauge(
+        "relay_tasks",
+        "Tasks of the runtime: connections that are no viewers, links, and what the node does all the time.",
+        tasks as f64,
+    )
 }
 
 #[derive(Default)]

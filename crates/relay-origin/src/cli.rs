@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::FromArgs;
+use relay_core::admin::KickRequest;
 use relay_core::stream::StreamKey;
 
 /// Takes live streams from encoders, pushes them to edges, serves viewers.
@@ -36,6 +37,8 @@ pub enum Verb {
     Token(Token),
     /// Streams.
     Streams(Streams),
+    /// Kick.
+    Kick(Kick),
     /// Publish URL.
     PublishUrl(PublishUrl),
     /// Edges.
@@ -130,6 +133,18 @@ pub struct TokenRevoke {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "streams")]
 pub struct Streams {
+    /// configuration file
+    #[argh(option)]
+    pub config: Option<PathBuf>,
+}
+
+/// let a stream's publisher go, so that another one can have its name at once; or a viewer
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "kick")]
+pub struct Kick {
+    /// the stream, such as live/camera, or a viewer's id
+    #[argh(positional, from_str_fn(whom))]
+    pub whom: KickRequest,
     /// configuration file
     #[argh(option)]
     pub config: Option<PathBuf>,
@@ -237,6 +252,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write something like 24h or 30m"))
 }
 
+/// A viewer's id is a number, a stream has a slash in its name.
+fn whom(text: &str) -> Result<KickRequest, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(KickRequest::Viewer(id));
+    }
+    let stream = text.parse::<StreamKey>().map_err(|error| error.to_string())?;
+    Ok(KickRequest::Stream(stream.to_string()))
+}
+
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
         .parse()
@@ -272,6 +296,20 @@ mod tests {
         assert_eq!((create.ttl, create.uses), (Duration::from_secs(5400), 20));
         assert_eq!(create.config, Some(PathBuf::from("a")));
         assert!(Cli::from_args(&["relay-origin"], &["token", "create", "--ttl", "soon"]).is_err());
+    }
+
+    #[test]
+    fn r08_a_stream_or_a_viewer_is_kicked() {
+        let whom = |text| match Cli::from_args(&["relay-origin"], &["kick", text]) {
+            Ok(Cli {
+                verb: Some(Verb::Kick(kick)),
+                ..
+            }) => Some(kick.whom),
+            _ => None,
+        };
+        assert_eq!(whom("live/cam"), Some(KickRequest::Stream("live/cam".to_owned())));
+        assert_eq!(whom("17"), Some(KickRequest::Viewer(17)));
+        assert_eq!(whom("camera"), None);
     }
 
     #[test]

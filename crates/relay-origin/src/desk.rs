@@ -64,7 +64,12 @@ impl admin::Desk for AdminDesk {
     }
 
     fn streams(&self) -> Vec<StreamRow> {
-        self.operations.streams()
+        let backed = self.publishing.backed();
+        let mut rows = self.operations.streams();
+        for row in &mut rows {
+            row.backup = backed.contains(&row.stream);
+        }
+        rows
     }
 
     fn viewers(&self) -> Answer<'_, Vec<ViewerRow>> {

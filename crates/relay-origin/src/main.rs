@@ -78,6 +78,10 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
             let config = load(verb.config.or(cli.config).as_deref())?;
             done(runtime()?.block_on(verbs::streams(&config, &environment, &mut out)))
         }
+        Some(Verb::Kick(verb)) => {
+            let config = load(verb.config.or(cli.config).as_deref())?;
+            done(runtime()?.block_on(verbs::kick(&config, &environment, &verb.whom, &mut out)))
+        }
         Some(Verb::Edges(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
             done(runtime()?.block_on(verbs::edges(&config, &environment, &mut out)))

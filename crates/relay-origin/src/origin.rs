@@ -26,7 +26,7 @@ use crate::hook::Hook;
 use crate::identity::OriginIdentity;
 use crate::ingest::file::Source;
 use crate::ingest::rtmp::Encoders;
-use crate::ingest::{self, Publishing, patience};
+use crate::ingest::{self, Publishing, Rules};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
@@ -100,7 +100,8 @@ impl Origin {
 
         let node = Node::start(config, Program::Origin, &registry, clock)?;
         let records = Arc::new(state.streams()?);
-        let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
+        let rules = Rules::new(&config.origin, &config.limits);
+        let publishing = Publishing::new(Arc::clone(&node.hub), rules, clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
         let members = state.members()?;
         if !members.is_empty() {

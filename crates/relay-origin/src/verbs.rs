@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use relay_core::admin::{AdminClient, ClientError, DrainRequest, EdgeRow, StreamRow, TokenRequest, TokenRow};
+use relay_core::admin::{
+    AdminClient, ClientError, DrainRequest, EdgeRow, KickRequest, StreamRow, TokenRequest, TokenRow,
+};
 use relay_core::config::{Config, ConfigError, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::stream::StreamKey;
@@ -162,21 +164,44 @@ pub async fn streams(
     }
     writeln!(
         out,
-        "{:<32} {:<8} {:>8} {:>12}  LAST TAG",
-        "STREAM", "STATE", "VIEWERS", "BYTES IN"
+        "{:<32} {:<8} {:<6} {:>8} {:>12}  LAST TAG",
+        "STREAM", "STATE", "BACKUP", "VIEWERS", "BYTES IN"
     )?;
     for row in streams {
         let state = if row.playable { "live" } else { "waiting" };
+        let backup = if row.backup { "ready" } else { "-" };
         let last = row
             .silent_seconds
             .map_or_else(|| "never".to_owned(), |silent| format!("{silent:.1} s ago"));
         writeln!(
             out,
-            "{:<32} {state:<8} {:>8} {:>12}  {last}",
+            "{:<32} {state:<8} {backup:<6} {:>8} {:>12}  {last}",
             row.stream, row.viewers, row.bytes
         )?;
     }
     Ok(())
+}
+
+/// Lets a stream's publisher go, or a viewer.
+///
+/// # Errors
+/// Why not: nobody is there of that name, for one (R08).
+pub async fn kick(
+    config: &Config,
+    environment: &Environment,
+    whom: &KickRequest,
+    out: &mut impl Write,
+) -> Result<(), VerbError> {
+    client(config, environment)
+        .post::<Value>("/api/v1/kick", whom)
+        .await?;
+    Ok(match whom {
+        KickRequest::Stream(stream) => writeln!(
+            out,
+            "the publisher of {stream} is let go; whoever may publish it can have the name now"
+        ),
+        KickRequest::Viewer(id) => writeln!(out, "viewer {id} is let go"),
+    }?)
 }
 
 /// Prints the edges.

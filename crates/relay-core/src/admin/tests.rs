@@ -40,6 +40,7 @@ impl Desk for FakeDesk {
         vec![StreamRow {
             stream: "live/cam".into(),
             playable: true,
+            backup: false,
             epoch: Some(7),
             tags: 3,
             bytes: 300,

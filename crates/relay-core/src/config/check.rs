@@ -74,6 +74,7 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         limits.publisher_memory,
         size(4 << 20)..=size(1 << 30),
     )?;
+    within("limits.publisher_start", limits.publisher_start, s(2)..=hours(1))?;
     if let Some(budget) = limits.log_budget {
         within("limits.log_budget", budget, size(16 << 20)..=size(1 << 40))?;
     }
@@ -118,7 +119,9 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         )?;
     }
     within("origin.grace", origin.grace, s(0)..=hours(1))?;
-    within("origin.replace_idle", origin.replace_idle, ms(100)..=s(60))
+    within("origin.replace_idle", origin.replace_idle, ms(100)..=s(60))?;
+    within("origin.replace_hold", origin.replace_hold, s(0)..=hours(1))?;
+    within("origin.switch_back", origin.switch_back, s(1)..=hours(1))
 }
 
 fn check_tokens(config: &Config) -> Result<(), Fault> {

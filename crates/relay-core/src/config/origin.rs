@@ -1,5 +1,6 @@
 //! The tables that the origin uses: `[origin]`, `[[source]]`, `[[push]]`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Bitrate, Host, HostPort, Seconds};
 use crate::admission::ServePolicy;
 use crate::stream::StreamKey;
+use crate::stream::policy::SecondPublisher;
 
 /// `[origin]`: the machine that encoders publish to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,8 +40,20 @@ pub struct Origin {
     /// How long a stream waits for its publisher to come back before it ends. Default `15s`. Longer keeps viewers through
     /// longer outages, and leaves them with a frozen picture for as long.
     pub grace: Seconds,
+    /// What a second publisher on a name meets: `reject` (it is refused as long as the first one is there), `replace-if-idle` (it
+    /// takes over once the first one is silent), `replace` (it takes over at once) or `backup` (it is held ready, and goes on
+    /// air when the first one is lost). Default `replace-if-idle`.
+    pub second_publisher: SecondPublisher,
+    /// The same for single streams. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub second_publisher_on: BTreeMap<StreamKey, SecondPublisher>,
     /// How long a publisher must be silent before a second one on the same name takes over. Default `2s`.
     pub replace_idle: Seconds,
+    /// How long one that was replaced is refused while the other one sends; each attempt begins it anew. Default `30s`.
+    pub replace_hold: Seconds,
+    /// How long the first publisher has to send without a pause before it goes on air again in place of its backup. Default
+    /// `10s`. Each change is seen as a short jump.
+    pub switch_back: Seconds,
 }
 
 impl Default for Origin {
@@ -53,7 +67,11 @@ impl Default for Origin {
             serve: ServePolicy::Overflow,
             probe: true,
             grace: Seconds::new(15),
+            second_publisher: SecondPublisher::ReplaceIfIdle,
+            second_publisher_on: BTreeMap::new(),
             replace_idle: Seconds::new(2),
+            replace_hold: Seconds::new(30),
+            switch_back: Seconds::new(10),
         }
     }
 }

@@ -3,6 +3,7 @@
 use toml::Table;
 
 use super::*;
+use crate::stream::policy::SecondPublisher;
 
 /// The example at the top of the repository.
 const EXAMPLE: &str = include_str!("../../../../relay.example.toml");
@@ -56,6 +57,7 @@ fn full() -> Config {
             uplink: Some(Bitrate::from_bits(1)),
             state_dir: Some("d".into()),
             public_host: Some("h".parse().unwrap()),
+            second_publisher_on: [("live/main".parse().unwrap(), SecondPublisher::Backup)].into(),
             ..Origin::default()
         },
         source: vec![Source {
@@ -304,6 +306,7 @@ fn ranges_hold_at_both_ends() {
         ("limits.max_late", "'499ms'", "'500ms'", "'2m'", "'121s'"),
         ("limits.no_progress", "'999ms'", "'1s'", "'5m'", "'301s'"),
         ("limits.publisher_silence", "'1s'", "'2s'", "'1h'", "'3601s'"),
+        ("limits.publisher_start", "'1s'", "'2s'", "'1h'", "'3601s'"),
         (
             "limits.publisher_memory",
             "'3MiB'",
@@ -342,6 +345,7 @@ fn ranges_hold_at_both_ends() {
         ("scale_out.cooldown", "'999ms'", "'1s'", "'1day'", "'90000s'"),
         ("scale_out.time_limit", "'999ms'", "'1s'", "'1h'", "'3601s'"),
         ("origin.replace_idle", "'99ms'", "'100ms'", "'1m'", "'61s'"),
+        ("origin.switch_back", "'999ms'", "'1s'", "'1h'", "'3601s'"),
     ] {
         for good in [lowest, highest] {
             let text = format!("{path} = {good}");
@@ -357,6 +361,7 @@ fn ranges_hold_at_both_ends() {
         }
     }
     assert!(said("metrics.max_streams = 10001").contains("max_streams lies between 0 and 10000"));
+    assert!(said("origin.replace_hold = '3601s'").contains("replace_hold lies between 0s and 1h"));
     assert!(said("origin.grace = '3601s'").contains("grace lies between 0s and 1h"));
     assert!(said("link.late_renewal = '367days'").contains("late_renewal lies between 0s and "));
 }

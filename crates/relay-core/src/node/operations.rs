@@ -43,6 +43,7 @@ impl Operations {
         StreamRow {
             stream: stream.key().to_string(),
             playable: state.playable,
+            backup: false,
             epoch: state.epoch,
             tags: state.tags,
             bytes: state.bytes,

@@ -169,6 +169,11 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Whether a query says of its publisher that it is the backup of another (R12).
+pub fn is_backup(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "backup=1")
+}
+
 fn value_of<'a>(query: &'a str, key: &str) -> Option<&'a str> {
     query
         .split('&')
@@ -269,6 +274,19 @@ mod tests {
             ("live", "", "live"),
         ] {
             assert_eq!(app_of_connect(app, tc_url), expected, "{app} {tc_url}");
+        }
+    }
+
+    #[test]
+    fn r12_a_backup_says_so() {
+        for (query, backup) in [
+            ("backup=1", true),
+            ("key=s3&backup=1", true),
+            ("backup=0", false),
+            ("xbackup=1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_backup(query), backup, "{query}");
         }
     }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Now;
 use crate::flv::TagKind;
 use crate::stream::StreamKey;
+use crate::stream::policy::Dismissal;
 
 /// A `publish` command, as far as policy needs it.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct PublishRequest {
     pub stream: StreamKey,
     /// The secret that came with it: `?key=…` on the stream name or the app. Never logged.
     pub secret: Option<String>,
+    /// It says that it is the backup of another encoder: `backup=1` on the stream name or the app (R12).
+    pub backup: bool,
     /// The encoder's address.
     pub peer: SocketAddr,
 }
@@ -26,6 +29,9 @@ pub enum PublishRefusal {
     /// Another publisher is sending on this name: `NetStream.Publish.BadName`.
     #[error("the stream is being published by another encoder")]
     Busy,
+    /// Another publisher has taken this one's place and is sending (R02): `NetStream.Publish.BadName`.
+    #[error("another encoder has taken over this stream; this one is refused while that one sends")]
+    TakenOver,
     /// The key is wrong or missing: `NetStream.Publish.Denied`.
     #[error("the publish key is wrong")]
     Denied,
@@ -57,4 +63,7 @@ pub trait Publication: Send {
 
     /// Cancelled when this publisher has to go: replaced, kicked, key revoked, drain.
     fn stopped(&self) -> CancellationToken;
+
+    /// Why it has to go, once it has.
+    fn dismissal(&self) -> Option<Dismissal>;
 }

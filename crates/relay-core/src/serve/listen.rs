@@ -246,6 +246,27 @@ fn prepare(socket: &TcpStream, unsent: u32) {
     }
 }
 
+/// How soon a publisher's connection that says nothing is asked for a sign of life, and how often from then on (R11): often enough
+/// to keep the NATs on its way open, which forget within half a minute at worst.
+const PUBLISHER_PROBE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
+
+/// How long a publisher's side may leave everything unanswered before its connection is given up (R11): beyond the time after
+/// which it is let go for its silence, so that this closes what nobody closed, and cuts nobody off who only pauses.
+const PUBLISHER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Options of a publisher's socket: there are few of them, and each that is there in vain stands in another's way.
+pub(super) fn watch_publisher(socket: &TcpStream) {
+    let (time, interval) = PUBLISHER_PROBE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
+    let socket = SockRef::from(socket);
+    let set = socket
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| socket.set_tcp_user_timeout(Some(PUBLISHER_TIMEOUT)));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a publisher's connection took no options");
+    }
+}
+
 /// Whether an accept failed because of the one connection that it was about; the next one may be fine.
 fn is_the_peers(error: &io::Error) -> bool {
     // accept(2): the network's errors of a connection that is gone already come out here.
@@ -313,6 +334,21 @@ mod tests {
         let (listener, now) = (listener.unwrap(), Instant::now());
         let said = [0, 1, 59, 61, 62, 122].map(|s| listener.may_warn(now + Duration::from_secs(s)));
         assert_eq!(said, [true, false, false, true, false, true]);
+    }
+
+    #[tokio::test]
+    async fn r11_a_publishers_connection_is_probed_and_given_up() {
+        let listener = open("127.0.0.1:0".parse().unwrap(), |_| Ok(())).unwrap();
+        let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        prepare(&socket, 16 << 10);
+        watch_publisher(&socket);
+        let options = SockRef::from(&socket);
+        assert!(options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(5));
+        assert_eq!(options.tcp_keepalive_interval().unwrap(), Duration::from_secs(2));
+        assert_eq!(options.tcp_user_timeout().unwrap(), Some(Duration::from_secs(15)));
+        drop(dialled);
     }
 
     #[tokio::test]

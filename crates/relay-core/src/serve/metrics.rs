@@ -1,5 +1,7 @@
 //! What the accepting side counts.
 
+use std::io;
+
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
 use crate::rtmp::server::Quirk;
@@ -47,6 +49,53 @@ impl JoinOutcome {
     }
 }
 
+/// How the connection of a publisher that had been let in ended; a closed set, so that it can label a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PublisherEnd {
+    /// The encoder closed it.
+    Closed,
+    /// It was reset: the encoder died, or something between did it.
+    Reset,
+    /// Nothing came back from its address any more: its network changed, or a NAT on the way forgot it (R11).
+    TimedOut,
+    /// What it said was no RTMP.
+    Protocol,
+    /// We let it go.
+    LetGo,
+}
+
+impl PublisherEnd {
+    const ALL: [Self; 5] = [
+        Self::Closed,
+        Self::Reset,
+        Self::TimedOut,
+        Self::Protocol,
+        Self::LetGo,
+    ];
+
+    /// What an error of its socket means.
+    pub(super) fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected => Self::Reset,
+            // The kernel says which hop gave up, or that it has waited for long enough.
+            _ => Self::TimedOut,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Protocol => "protocol",
+            Self::LetGo => "let_go",
+        }
+    }
+}
+
 /// The accepting side's metrics.
 #[derive(Clone, Debug)]
 pub struct ServeMetrics {
@@ -57,6 +106,7 @@ pub struct ServeMetrics {
     publish_refusals: IntCounterVec,
     rtmp_errors: IntCounterVec,
     quirks: IntCounterVec,
+    publisher_ends: IntCounterVec,
     join_seconds: Histogram,
 }
 
@@ -104,6 +154,11 @@ impl ServeMetrics {
                 "Publishers that do what they should not and are served all the same, by what they do.",
                 "quirk",
             )?,
+            publisher_ends: counter(
+                "relay_publisher_ends_total",
+                "Publishers whose connection is over, by how it ended.",
+                "how",
+            )?,
             join_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "relay_join_seconds",
@@ -120,6 +175,9 @@ impl ServeMetrics {
         for quirk in Quirk::ALL {
             metrics.quirks.with_label_values(&[quirk.name()]);
         }
+        for end in PublisherEnd::ALL {
+            metrics.publisher_ends.with_label_values(&[end.name()]);
+        }
         for counter in [
             &metrics.connections,
             &metrics.accept_failures,
@@ -128,6 +186,7 @@ impl ServeMetrics {
             &metrics.publish_refusals,
             &metrics.rtmp_errors,
             &metrics.quirks,
+            &metrics.publisher_ends,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -172,7 +231,32 @@ impl ServeMetrics {
         self.quirks.with_label_values(&[quirk.name()]).inc();
     }
 
+    pub(super) fn publisher_ended(&self, how: PublisherEnd) {
+        self.publisher_ends.with_label_values(&[how.name()]).inc();
+    }
+
     pub(super) fn join_took(&self, seconds: f64) {
         self.join_seconds.observe(seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// R11: a publisher whose network has changed is told from one that died.
+    #[test]
+    fn an_end_is_told_by_its_error() {
+        for (errno, end) in [
+            (Errno::CONNRESET, PublisherEnd::Reset),
+            (Errno::PIPE, PublisherEnd::Reset),
+            (Errno::TIMEDOUT, PublisherEnd::TimedOut),
+            (Errno::HOSTUNREACH, PublisherEnd::TimedOut),
+            (Errno::NETUNREACH, PublisherEnd::TimedOut),
+        ] {
+            assert_eq!(PublisherEnd::of(&errno.into()), end, "{errno}");
+        }
     }
 }

@@ -44,7 +44,7 @@ pub struct ServeLimits {
     pub request_time: Duration,
     /// How long a viewer of a stream that has no start point yet is held before it is told to come again.
     pub start_wait: Duration,
-    /// How long a publisher may be silent before its connection is closed.
+    /// How long nothing at all may come over a publisher's connection before it is closed: longer than the ingest waits for media.
     pub publisher_idle: Duration,
     /// What one publisher's messages may take here.
     pub publisher_memory: usize,

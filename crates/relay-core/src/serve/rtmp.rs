@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 
 use super::Site;
 use super::ingest::{Publication, PublishRefusal, PublishRequest};
-use super::metrics::JoinOutcome;
+use super::listen;
+use super::metrics::{JoinOutcome, PublisherEnd};
 use super::play::Play;
 use crate::admission::Verdict;
 use crate::codec;
@@ -19,6 +20,7 @@ use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::hop;
 use crate::pool::{Endpoint, Scheme};
+use crate::rtmp::address::is_backup;
 use crate::rtmp::command::{PLAY_FAILED, PLAY_NOT_FOUND};
 use crate::rtmp::server::{Config, Event, Session};
 use crate::stream::{Stream, StreamKey};
@@ -53,12 +55,24 @@ enum Over {
     Done,
 }
 
+/// How a publisher's connection ended, for who counts (R11).
+fn how_it_ended(fed: &Result<(), Over>) -> PublisherEnd {
+    match fed {
+        Ok(()) | Err(Over::Done | Over::Closed) => PublisherEnd::Closed,
+        Err(Over::Refused | Over::Leaving) => PublisherEnd::LetGo,
+        Err(Over::Protocol(_) | Over::Random(_)) => PublisherEnd::Protocol,
+        Err(Over::TooSlow) => PublisherEnd::TimedOut,
+        Err(Over::Io(error)) => PublisherEnd::of(error),
+    }
+}
+
 /// What the peer turned out to want.
 enum Wish {
     Publish {
         app: String,
         name: String,
         secret: Option<String>,
+        backup: bool,
     },
     Play {
         app: String,
@@ -73,7 +87,12 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
         let mut connection = Connection::new(site, socket, peer)?;
         let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
         match wish.map_err(|_| Over::TooSlow)?? {
-            Wish::Publish { app, name, secret } => connection.publish(&app, &name, secret).await,
+            Wish::Publish {
+                app,
+                name,
+                secret,
+                backup,
+            } => connection.publish(&app, &name, secret, backup).await,
             Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
         }
     };
@@ -157,8 +176,18 @@ impl<'a> Connection<'a> {
             while let Some(event) = self.session.poll_event() {
                 match event {
                     Event::Publish {
-                        app, name, secret, ..
-                    } => return Ok(Wish::Publish { app, name, secret }),
+                        app,
+                        name,
+                        query,
+                        secret,
+                    } => {
+                        return Ok(Wish::Publish {
+                            app,
+                            name,
+                            secret,
+                            backup: query.as_deref().is_some_and(is_backup),
+                        });
+                    }
                     Event::Play { app, name, hops, .. } => return Ok(Wish::Play { app, name, hops }),
                     Event::Closed => return Err(Over::Closed),
                     _ => {}
@@ -170,7 +199,13 @@ impl<'a> Connection<'a> {
 
     // ---- publishing ----
 
-    async fn publish(&mut self, app: &str, name: &str, secret: Option<String>) -> Result<(), Over> {
+    async fn publish(
+        &mut self,
+        app: &str,
+        name: &str,
+        secret: Option<String>,
+        backup: bool,
+    ) -> Result<(), Over> {
         if self.site.farewell.is_said() {
             // No status: encoders give up on some of them, and are to try again.
             return Err(Over::Leaving);
@@ -187,6 +222,7 @@ impl<'a> Connection<'a> {
         let request = PublishRequest {
             stream,
             secret,
+            backup,
             peer: self.peer,
         };
         let decided = match &self.site.ingest {
@@ -199,11 +235,15 @@ impl<'a> Connection<'a> {
                 if let Some(peer) = self.session.capabilities() {
                     tracing::debug!(peer = %self.peer, video = %peer.video, audio = %peer.audio, "enhanced RTMP is announced");
                 }
-                self.feed(publication).await
+                listen::watch_publisher(&self.socket);
+                let fed = self.feed(publication).await;
+                self.site.metrics.publisher_ended(how_it_ended(&fed));
+                fed
             }
             Err(refusal) => {
                 let (code, reason) = match refusal {
                     PublishRefusal::Busy => ("NetStream.Publish.BadName", "busy"),
+                    PublishRefusal::TakenOver => ("NetStream.Publish.BadName", "taken_over"),
                     PublishRefusal::Denied => ("NetStream.Publish.Denied", "denied"),
                     PublishRefusal::NotHere => ("NetStream.Publish.Denied", "not_here"),
                     PublishRefusal::Full => ("NetStream.Publish.Denied", "full"),
@@ -260,8 +300,8 @@ impl<'a> Connection<'a> {
             let idle = self.site.limits.publisher_idle;
             tokio::select! {
                 () = stopped.cancelled() => {
-                    let why = "the stream was taken over, or closed by the operator";
-                    return self.refuse_publish("NetStream.Publish.BadName", "stopped", why).await;
+                    let why = publication.dismissal().map_or_else(String::new, |why| why.to_string());
+                    return self.refuse_publish("NetStream.Publish.BadName", "stopped", &why).await;
                 }
                 () = site.farewell.said(), if present.is_some() && !leaving => {
                     self.session.request_reconnect(None, "this server is about to end");

@@ -13,6 +13,7 @@ mod key;
 mod live;
 mod log;
 mod metadata;
+pub mod policy;
 pub mod publisher;
 mod rate;
 mod segment;

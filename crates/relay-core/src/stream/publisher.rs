@@ -3,12 +3,19 @@
 //! Contract: after each `handle_*`, call [`Publisher::poll_step`] until it gives `None` and do the steps in their order,
 //! before the next `handle_*`. Call [`Publisher::handle_time`] at or soon after [`Publisher::deadline`].
 //!
-//! 1. [`offer`](Publisher::offer) a publisher: it becomes the session, or is busy-refused. One that has fallen silent is
-//!    replaced (R01, R02, R04).
+//! 1. [`offer`](Publisher::offer) a publisher: it goes on air, is held ready beside the one on air, or is refused. One that
+//!    has fallen silent is replaced; what else becomes of two of them says the stream's [`policy`](super::policy) (R01, R02,
+//!    R04, R12).
 //! 2. [`handle_tag`](Publisher::handle_tag) each of its messages. The session begins a new epoch when it can be decoded
 //!    from there; from then on its tags are placed on the stream's one timeline and cut into groups.
 //! 3. [`handle_gone`](Publisher::handle_gone) when it leaves. The stream stays for the grace window, and a return in it
 //!    is spliced as the next epoch (R05); after it, the stream ends. The line of epochs outlives even that.
+//!
+//! - `offer`: who gets the stream.
+//! - `standby`: who is held ready, and when the air changes hands.
+
+mod offer;
+mod standby;
 
 use std::collections::VecDeque;
 
@@ -19,48 +26,38 @@ use super::dropped::Dropped;
 use super::epoch::{AbsurdClaim, Beginning, Held, Lineage, Mark};
 use super::group::GroupHead;
 use super::headers::Headers;
+use super::policy::{Caller, Dismissal, Patience};
 use super::session::{Admission, Session};
 use super::timeline::{Placed, Repairs, Timeline};
 use crate::clock::Now;
 use crate::codec::{self, TagInfo};
 use crate::flv::{Tag, TagKind};
+use offer::Loser;
+use standby::{Message, Standby};
 
-/// A publisher that sends nothing at all after its publish command is let go after this long (R10).
-pub const FIRST_TAG_MS: u64 = 20_000;
-
-/// A publisher that has fallen silent is let go after this long (R10), unless another has replaced it before: longer
-/// than a mobile network takes to change cells, and no longer than the default grace window, so that "live" stays true.
-pub const IDLE_MS: u64 = 15_000;
-
-/// How patient a stream is with its publishers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How long a stream waits for its publisher's return before it ends, in milliseconds.
-    pub grace_ms: u64,
-    /// A publisher silent for this long may be replaced by another, in milliseconds.
-    pub replace_idle_ms: u64,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            grace_ms: 15_000,
-            replace_idle_ms: 2_000,
-        }
-    }
-}
+pub use standby::{FAILOVER_MS, STANDBY_BYTES, STANDBY_MESSAGES, STANDBY_MS, STEADY_GAP_MS};
 
 /// A publisher's stay on a stream. A later one never has an earlier one's, so that what a replaced publisher still
 /// sends is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionId(u64);
 
-/// Another publisher is sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another publisher sent its last tag {silent_ms} ms ago")]
-pub struct Busy {
-    /// How long it has been silent.
-    pub silent_ms: u64,
+/// Which of a stream's two publishers one is (R12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one that is on air while it is well.
+    Primary,
+    /// The one that steps in.
+    Backup,
+}
+
+/// Why the air changes hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// The publisher on air was lost.
+    Lost,
+    /// The first publisher has been well for long enough.
+    Back,
 }
 
 /// What to do with the stream.
@@ -79,8 +76,12 @@ pub enum Step {
     },
     /// Append a tag.
     Append(Tag),
-    /// Let the publisher go: it has fallen silent.
-    Stop(SessionId),
+    /// Let a publisher go.
+    Stop(SessionId, Dismissal),
+    /// A publisher that was held ready goes on air.
+    Switch(Role, Switch),
+    /// A message that was held ready did not become a tag after all.
+    Dropped(Dropped),
     /// The grace window is over: end the stream, and keep this.
     End(Option<Mark>),
 }
@@ -90,12 +91,40 @@ pub enum Step {
 pub enum Status {
     /// A publisher is sending.
     Sending,
-    /// A publisher is there and has sent nothing for [`Patience::replace_idle_ms`].
+    /// A publisher is there and has sent nothing for [`policy::Patience::replace_idle_ms`](super::policy::Patience).
     Silent,
     /// The publisher has left, and may return within the grace window.
     Awaited,
     /// Nobody publishes and nobody is waited for.
     Over,
+}
+
+/// A publisher that was let in.
+#[derive(Debug)]
+struct Stay {
+    session: Session,
+    caller: Caller,
+    role: Role,
+}
+
+impl Stay {
+    const fn id(&self) -> SessionId {
+        SessionId(self.session.id)
+    }
+
+    /// For how long it has given no sign of life.
+    fn silent_ms(&self, now: Now) -> u64 {
+        now.mono_ms.saturating_sub(self.session.last_seen_ms())
+    }
+
+    /// When it is let go if nothing more comes, and why (R10).
+    fn patience_ends(&self, patience: &Patience) -> (u64, Dismissal) {
+        let (wait, why) = match self.session.last_tag_ms() {
+            Some(_) => (patience.idle_ms, Dismissal::Silent),
+            None => (patience.first_tag_ms, Dismissal::NoMedia),
+        };
+        (self.session.last_seen_ms().saturating_add(wait), why)
+    }
 }
 
 /// One stream's publishing.
@@ -105,7 +134,10 @@ pub struct Publisher {
     lineage: Lineage,
     timeline: Timeline,
     cutter: Cutter,
-    session: Option<Session>,
+    on_air: Option<Stay>,
+    /// Held ready beside the one on air, never without one.
+    standby: Option<Standby>,
+    losers: Vec<Loser>,
     sessions: u64,
     /// Since when nobody publishes, unless the stream has ended or never begun.
     vacant_since_ms: Option<u64>,
@@ -124,7 +156,9 @@ impl Publisher {
             lineage: Lineage::restored(mark),
             timeline: Timeline::default(),
             cutter: Cutter::default(),
-            session: None,
+            on_air: None,
+            standby: None,
+            losers: Vec::new(),
             sessions: 0,
             vacant_since_ms: None,
             next_group: 0,
@@ -135,29 +169,10 @@ impl Publisher {
 
     // ---- in ----
 
-    /// A publisher wants the stream.
+    /// A message of a publisher, with the 32-bit time that it bears.
     ///
     /// # Errors
-    /// Another one has it and sent something within [`Patience::replace_idle_ms`]; it is not disturbed.
-    pub fn offer(&mut self, now: Now) -> Result<SessionId, Busy> {
-        if let Some(session) = self
-            .session
-            .as_ref()
-            .filter(|session| !self.is_silent(session, now))
-        {
-            let silent_ms = now.mono_ms.saturating_sub(session.last_seen_ms());
-            return Err(Busy { silent_ms });
-        }
-        self.sessions += 1;
-        self.session = Some(Session::new(self.sessions, now));
-        self.vacant_since_ms = None;
-        Ok(SessionId(self.sessions))
-    }
-
-    /// A message of the publisher, with the 32-bit time that it bears.
-    ///
-    /// # Errors
-    /// Why it did not become a tag of the stream. Headers that wait for the session to begin are no drop.
+    /// Why it did not become a tag of the stream. What waits for the session to begin, or is held ready, is no drop.
     pub fn handle_tag(
         &mut self,
         from: SessionId,
@@ -166,34 +181,44 @@ impl Publisher {
         payload: Bytes,
         now: Now,
     ) -> Result<(), Dropped> {
-        let session = self.session.as_mut().filter(|session| session.id == from.0);
-        let session = session.ok_or(Dropped::Replaced)?;
-        session.note_tag(now);
-        if payload.is_empty() {
-            return Err(Dropped::Empty);
+        let message = Message { kind, time, payload };
+        if self.is_on_air(from) {
+            return self.handle_on_air(message, now);
         }
-        let info = codec::classify(kind, &payload);
-        if info.sequence_header || info.metadata {
-            session.keep_header(kind, &payload)?;
-            // What comes before the beginning is in the preface.
-            if !session.has_begun() {
-                return Ok(());
-            }
-        } else if kind != TagKind::Script && !info.end_of_sequence {
-            let admission = session.admit(kind, info, now)?;
-            return self.handle_frame(admission, info, Message { kind, time, payload }, now);
-        } else if !session.has_begun() {
-            return Err(Dropped::NotBegun);
+        if self.is_standby(from) {
+            return self.handle_standby(message, now);
         }
-        self.append_beside(Message { kind, time, payload }, now);
-        Ok(())
+        Err(Dropped::Replaced)
     }
 
-    /// The publisher's connection is gone, or it said that it is done: the grace window starts.
+    /// The publisher's connection is gone, or it said that it is done: the one that is held ready goes on air, or the grace
+    /// window starts.
     pub fn handle_gone(&mut self, gone: SessionId, now: Now) {
-        if self.session.as_ref().is_some_and(|session| session.id == gone.0) {
-            self.session = None;
-            self.vacant_since_ms = Some(now.mono_ms);
+        if self.is_on_air(gone) {
+            self.on_air = None;
+            self.vacate(now.mono_ms, now);
+        } else if self.is_standby(gone) {
+            self.standby = None;
+        }
+    }
+
+    /// An operator lets the publisher on air go; false if there is none (R08).
+    pub fn handle_kick(&mut self, now: Now) -> bool {
+        if !self.is_taken() {
+            return false;
+        }
+        self.dismiss_on_air(Dismissal::Kicked);
+        self.vacate(now.mono_ms, now);
+        true
+    }
+
+    /// The stream's log takes no more: lets all publishers go, and forgets the steps that were still to be done.
+    pub fn give_up(&mut self, now: Now) {
+        self.steps.clear();
+        self.dismiss_standby(Dismissal::Log);
+        if self.is_taken() {
+            self.dismiss_on_air(Dismissal::Log);
+            self.vacate(now.mono_ms, now);
         }
     }
 
@@ -216,19 +241,44 @@ impl Publisher {
         }
     }
 
-    /// Time has passed: a silent publisher is let go, a stream whose grace window is over ends.
+    /// Time has passed: silent publishers are let go, a stream whose grace window is over ends.
     pub fn handle_time(&mut self, now: Now) {
-        if self.deadline().is_none_or(|deadline| now.mono_ms < deadline) {
-            return;
+        if let Some(why) = self
+            .standby
+            .as_ref()
+            .and_then(|standby| self.overdue(&standby.stay, now))
+        {
+            self.dismiss_standby(why);
         }
-        if let Some(session) = self.session.take() {
-            self.steps.push_back(Step::Stop(SessionId(session.id)));
+        if let Some(stay) = &self.on_air
+            && let Some(why) = self.overdue(stay, now)
+        {
             // Its last sign of life opens the grace window: what looked live to us was not since then.
-            self.vacant_since_ms = Some(session.last_seen_ms());
-            return self.handle_time(now);
+            let since_ms = stay.session.last_seen_ms();
+            self.dismiss_on_air(why);
+            self.vacate(since_ms, now);
         }
-        self.vacant_since_ms = None;
-        self.steps.push_back(Step::End(self.lineage.mark(now)));
+        if let Some(deadline) = self.grace_ends()
+            && now.mono_ms >= deadline
+        {
+            self.vacant_since_ms = None;
+            self.steps.push_back(Step::End(self.lineage.mark(now)));
+        }
+    }
+
+    /// Nobody is on air any more, since then.
+    fn vacate(&mut self, since_ms: u64, now: Now) {
+        self.vacant_since_ms = Some(since_ms);
+        self.switch(Switch::Lost, now);
+    }
+
+    fn overdue(&self, stay: &Stay, now: Now) -> Option<Dismissal> {
+        let (deadline, why) = stay.patience_ends(&self.patience);
+        (now.mono_ms >= deadline).then_some(why)
+    }
+
+    fn grace_ends(&self) -> Option<u64> {
+        Some(self.vacant_since_ms?.saturating_add(self.patience.grace_ms))
     }
 
     // ---- out ----
@@ -240,34 +290,44 @@ impl Publisher {
 
     /// When [`handle_time`](Self::handle_time) has something to do, on the monotonic clock.
     pub fn deadline(&self) -> Option<u64> {
-        let Some(session) = &self.session else {
-            return Some(self.vacant_since_ms?.saturating_add(self.patience.grace_ms));
-        };
-        let patience = match session.last_tag_ms() {
-            Some(_) => IDLE_MS,
-            None => FIRST_TAG_MS,
-        };
-        Some(session.last_seen_ms().saturating_add(patience))
+        let standby = self.standby.as_ref().map(|standby| &standby.stay);
+        let stays = [self.on_air.as_ref(), standby].into_iter().flatten();
+        stays
+            .map(|stay| stay.patience_ends(&self.patience).0)
+            .chain(self.grace_ends())
+            .min()
     }
 
-    /// Whether a publisher is there, sending or silent.
+    /// Whether a publisher is on air, sending or silent.
     pub const fn is_taken(&self) -> bool {
-        self.session.is_some()
+        self.on_air.is_some()
+    }
+
+    /// Whether another one is held ready beside it.
+    pub const fn has_standby(&self) -> bool {
+        self.standby.is_some()
+    }
+
+    /// Whether it is that one.
+    pub fn is_standby(&self, id: SessionId) -> bool {
+        self.standby
+            .as_ref()
+            .is_some_and(|standby| standby.stay.id() == id)
     }
 
     /// Whether the stream is really being sent.
     pub fn status(&self, now: Now) -> Status {
-        match (&self.session, self.vacant_since_ms) {
+        match (&self.on_air, self.vacant_since_ms) {
             (None, None) => Status::Over,
             (None, Some(_)) => Status::Awaited,
-            (Some(session), _) if self.is_silent(session, now) => Status::Silent,
+            (Some(stay), _) if stay.silent_ms(now) >= self.patience.replace_idle_ms => Status::Silent,
             (Some(_), _) => Status::Sending,
         }
     }
 
     /// Whether nobody publishes and nobody is waited for.
     pub const fn is_over(&self) -> bool {
-        self.session.is_none() && self.vacant_since_ms.is_none()
+        self.on_air.is_none() && self.vacant_since_ms.is_none()
     }
 
     /// The running or last epoch.
@@ -285,11 +345,37 @@ impl Publisher {
         self.timeline.repairs()
     }
 
-    fn is_silent(&self, session: &Session, now: Now) -> bool {
-        now.mono_ms.saturating_sub(session.last_seen_ms()) >= self.patience.replace_idle_ms
+    fn is_on_air(&self, id: SessionId) -> bool {
+        self.on_air.as_ref().is_some_and(|stay| stay.id() == id)
     }
 
     // ---- the making of tags ----
+
+    fn handle_on_air(&mut self, message: Message, now: Now) -> Result<(), Dropped> {
+        let Some(Stay { session, .. }) = &mut self.on_air else {
+            return Err(Dropped::Replaced);
+        };
+        session.note_tag(now);
+        let Message { kind, payload, .. } = &message;
+        if payload.is_empty() {
+            return Err(Dropped::Empty);
+        }
+        let info = codec::classify(*kind, payload);
+        if info.sequence_header || info.metadata {
+            session.keep_header(*kind, payload)?;
+            // What comes before the beginning is in the preface.
+            if !session.has_begun() {
+                return Ok(());
+            }
+        } else if *kind != TagKind::Script && !info.end_of_sequence {
+            let admission = session.admit(*kind, info, now)?;
+            return self.handle_frame(admission, info, message, now);
+        } else if !session.has_begun() {
+            return Err(Dropped::NotBegun);
+        }
+        self.append_beside(message, now);
+        Ok(())
+    }
 
     fn handle_frame(
         &mut self,
@@ -371,21 +457,14 @@ impl Publisher {
             first_time: time,
             origin_us: now.unix_us,
         }));
-        if let Some(session) = self.session.as_ref().filter(|_| self.next_group == 0) {
+        if let Some(stay) = self.on_air.as_ref().filter(|_| self.next_group == 0) {
             self.steps.push_back(Step::Preface {
-                headers: session.headers().clone(),
+                headers: stay.session.headers().clone(),
                 time,
             });
         }
         self.next_group += 1;
     }
-}
-
-/// A message as the publisher sent it.
-struct Message {
-    kind: TagKind,
-    time: u32,
-    payload: Bytes,
 }
 
 #[cfg(test)]

@@ -79,6 +79,31 @@ impl Session {
         self.last_tag_ms.unwrap_or(self.since_ms)
     }
 
+    /// Whether video has come of it.
+    pub(super) const fn sends_video(&self) -> bool {
+        self.video_since_ms.is_some()
+    }
+
+    /// While another session is given out (R12): whether this one could begin with this frame.
+    pub(super) fn could_begin(&mut self, kind: TagKind, info: TagInfo, now: Now) -> bool {
+        match kind {
+            TagKind::Video => {
+                self.headers.has_video = true;
+                self.video_since_ms.get_or_insert(now.mono_ms);
+                info.keyframe
+            }
+            TagKind::Audio => !self.sends_video() && self.admit_audio(now).is_ok(),
+            TagKind::Script => false,
+        }
+    }
+
+    /// It is to be given out from now on, or again: it begins as at its start, with all that is known of its tracks.
+    pub(super) fn begin_anew(&mut self, now: Now) {
+        self.begun = false;
+        self.video_open = false;
+        self.video_since_ms = self.video_since_ms.map(|_| now.mono_ms);
+    }
+
     pub(super) const fn note_tag(&mut self, now: Now) {
         self.last_tag_ms = Some(now.mono_ms);
     }
@@ -225,6 +250,24 @@ mod tests {
             assert_eq!(audio(&mut session, 3_000), Ok(Admission::GoesOn));
             assert_eq!(video(&mut session, KEY, 3_040), Ok(Admission::GoesOn));
         }
+    }
+
+    /// R12: however long it was held ready, it begins at a keyframe, and sound alone at once.
+    #[test]
+    fn a_session_held_ready_begins_as_at_its_start() {
+        let mut session = Session::new(1, NOW);
+        let mut could = |kind, info, after_ms| session.could_begin(kind, info, NOW.plus_ms(after_ms));
+        assert!(!could(TagKind::Audio, DELTA, 100), "there may be video to come");
+        assert!(could(TagKind::Audio, DELTA, 2_000));
+        assert!(!could(TagKind::Video, DELTA, 2_010));
+        assert!(!could(TagKind::Audio, DELTA, 60_000), "not without its picture");
+        assert!(could(TagKind::Video, KEY, 60_000));
+        session.begin_anew(NOW.plus_ms(60_100));
+        assert_eq!(video(&mut session, DELTA, 60_110), Err(Dropped::NoKeyframe));
+        assert_eq!(audio(&mut session, 60_110), Err(Dropped::AwaitingVideo));
+        assert_eq!(video(&mut session, KEY, 60_150), Ok(Admission::Begins));
+        session.begin_anew(NOW.plus_ms(90_000));
+        assert_eq!(video(&mut session, DELTA, 90_000), Err(Dropped::NoKeyframe));
     }
 
     #[test]

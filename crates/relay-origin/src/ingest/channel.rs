@@ -7,12 +7,17 @@ use relay_core::clock::Now;
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::PublishRefusal;
 use relay_core::stream::epoch::{AbsurdClaim, Held, Mark};
-use relay_core::stream::publisher::{Patience, Publisher, SessionId, Status, Step};
+use relay_core::stream::policy::{Caller, Dismissal, Patience, Taken};
+use relay_core::stream::publisher::{Publisher, SessionId, Status, Step};
 use relay_core::stream::{AppendError, Hub, HubFull, Stream, StreamKey};
-use tokio_util::sync::CancellationToken;
 
 use super::counters::{Counters, add};
 use super::keeper::Keeper;
+use super::stop::Stop;
+
+/// Publishers that are held ready on this node: 32, each with a group of up to 8 MiB, are half as much as all logs may take
+/// by default. A backup is for the few streams that are worth a second encoder.
+pub(super) const MAX_STANDBYS: u64 = 32;
 
 /// What all channels share.
 pub(super) struct Shared {
@@ -32,8 +37,9 @@ struct State {
     publisher: Publisher,
     /// The log, from the first publisher to the end of the grace window.
     stream: Option<Arc<Stream>>,
-    /// Cancelled when the present publisher has to go.
-    stop: CancellationToken,
+    /// Those who publish: the one on air, and the one that is held ready.
+    stops: Vec<(SessionId, Stop)>,
+    had_standby: bool,
     /// A long keyframe interval has been warned of in this session.
     warned: bool,
 }
@@ -46,7 +52,8 @@ impl Channel {
             state: Mutex::new(State {
                 publisher: Publisher::new(patience, mark),
                 stream: None,
-                stop: CancellationToken::new(),
+                stops: Vec::new(),
+                had_standby: false,
                 warned: false,
             }),
         }
@@ -56,25 +63,41 @@ impl Channel {
         &self.key
     }
 
-    /// Lets a publisher in; the silent one that it replaces is told to go.
-    pub(super) fn open(&self, now: Now) -> Result<(SessionId, CancellationToken), PublishRefusal> {
+    /// Lets a publisher in; one that it replaces is told to go.
+    pub(super) fn open(&self, caller: Caller, now: Now) -> Result<(SessionId, Stop), PublishRefusal> {
         let mut state = self.lock();
         self.open_stream(&mut state)
             .map_err(|_full| PublishRefusal::Full)?;
-        let replaces = state.publisher.is_taken();
-        let session = state.publisher.offer(now).map_err(|busy| {
-            tracing::info!(stream = %self.key, silent_ms = busy.silent_ms, "a second publisher is refused");
-            PublishRefusal::Busy
-        })?;
-        if replaces {
-            add(&self.shared.counters.replaced, 1);
-            tracing::info!(stream = %self.key, "a silent publisher is replaced");
+        let offered = state.publisher.offer(caller, now);
+        let stop = Stop::default();
+        if let Ok(session) = offered {
+            state.stops.push((session, stop.clone()));
         }
-        let stop = CancellationToken::new();
-        std::mem::replace(&mut state.stop, stop.clone()).cancel();
-        state.warned = false;
-        add(&self.shared.counters.sessions, 1);
+        self.settle(&mut state, now);
+        let session = offered.map_err(|taken| self.refused(taken))?;
+        let counters = &self.shared.counters;
+        if counters.standbys() > MAX_STANDBYS && state.publisher.is_standby(session) {
+            state.stops.retain(|(id, _)| *id != session);
+            state.publisher.handle_gone(session, now);
+            self.settle(&mut state, now);
+            tracing::warn!(stream = %self.key, "a backup is refused: as many as may be held ready are");
+            return Err(PublishRefusal::Full);
+        }
+        if state.publisher.is_standby(session) {
+            tracing::info!(stream = %self.key, "a second publisher is held ready beside the one on air");
+        } else {
+            state.warned = false;
+        }
+        add(&counters.sessions, 1);
         Ok((session, stop))
+    }
+
+    fn refused(&self, taken: Taken) -> PublishRefusal {
+        tracing::info!(stream = %self.key, %taken, "a second publisher is refused");
+        match taken {
+            Taken::Busy { .. } => PublishRefusal::Busy,
+            Taken::HeldOff { .. } => PublishRefusal::TakenOver,
+        }
     }
 
     /// Takes a message of the publisher.
@@ -87,15 +110,16 @@ impl Channel {
             counters.dropped(why);
             tracing::trace!(stream = %self.key, ?kind, time, %why, "message dropped");
         }
+        self.settle(&mut state, now);
         counters.repaired(before, state.publisher.repairs());
-        if let Err(error) = self.take_steps(&mut state, now) {
-            self.give_up(&mut state, from, &error, now);
-        }
     }
 
     /// The publisher is gone, or says that it is done.
     pub(super) fn handle_gone(&self, gone: SessionId, now: Now) {
-        self.lock().publisher.handle_gone(gone, now);
+        let mut state = self.lock();
+        state.stops.retain(|(id, _)| *id != gone);
+        state.publisher.handle_gone(gone, now);
+        self.settle(&mut state, now);
     }
 
     /// A child tells what it holds.
@@ -116,23 +140,25 @@ impl Channel {
     pub(super) fn handle_time(&self, now: Now) {
         let mut state = self.lock();
         state.publisher.handle_time(now);
-        if let Err(error) = self.take_steps(&mut state, now) {
-            // These steps append nothing; a new one that does must not be lost silently.
-            tracing::warn!(stream = %self.key, %error, "the stream's log refuses");
-        }
+        self.settle(&mut state, now);
     }
 
-    /// Lets the present publisher go, on the operator's word; false if there is none (R08).
-    pub(super) fn stop(&self) -> bool {
-        let state = self.lock();
-        let taken = state.publisher.is_taken();
-        state.stop.cancel();
-        taken
+    /// Lets the publisher on air go, on the operator's word; false if there is none (R08).
+    pub(super) fn kick(&self, now: Now) -> bool {
+        let mut state = self.lock();
+        let kicked = state.publisher.handle_kick(now);
+        self.settle(&mut state, now);
+        kicked
     }
 
     /// Whether the stream is really being sent.
     pub(super) fn status(&self, now: Now) -> Status {
         self.lock().publisher.status(now)
+    }
+
+    /// Whether a second publisher is held ready.
+    pub(super) fn has_standby(&self) -> bool {
+        self.lock().publisher.has_standby()
     }
 
     /// Whether nobody publishes and nobody is waited for.
@@ -152,6 +178,24 @@ impl Channel {
             state.stream = Some(self.shared.hub.open(&self.key)?);
         }
         Ok(())
+    }
+
+    /// Does what the machine wants to be done. If the log cannot take it, a tag left out would be a gap that nobody is told of, so
+    /// all publishers are let go: their return is a new epoch, at a keyframe, in a log that may have room again.
+    fn settle(&self, state: &mut State, now: Now) {
+        if let Err(error) = self.take_steps(state, now) {
+            tracing::warn!(stream = %self.key, %error, "the publisher is let go: the stream's log refuses");
+            state.publisher.give_up(now);
+            while let Some(step) = state.publisher.poll_step() {
+                if let Step::Stop(id, why) = step {
+                    self.stop(state, id, why);
+                }
+            }
+        }
+        let has_standby = state.publisher.has_standby();
+        if has_standby != std::mem::replace(&mut state.had_standby, has_standby) {
+            self.shared.counters.standby(has_standby);
+        }
     }
 
     fn take_steps(&self, state: &mut State, now: Now) -> Result<(), AppendError> {
@@ -181,11 +225,13 @@ impl Channel {
             Step::Append(tag) => {
                 stream?.append(&tag, now)?;
             }
-            Step::Stop(_) => {
-                add(&self.shared.counters.silent, 1);
-                tracing::info!(stream = %self.key, "the publisher has fallen silent and is let go");
-                state.stop.cancel();
+            Step::Stop(id, why) => self.stop(state, id, why),
+            Step::Switch(role, why) => {
+                self.shared.counters.switched(why);
+                state.warned = false;
+                tracing::warn!(stream = %self.key, ?role, ?why, "the publisher that was held ready goes on air");
             }
+            Step::Dropped(why) => self.shared.counters.dropped(why),
             Step::End(mark) => self.end(state, mark),
         }
         Ok(())
@@ -201,14 +247,11 @@ impl Channel {
         self.shared.hub.remove(&self.key);
     }
 
-    /// The log cannot take what the publisher sends. A tag left out would be a gap that nobody is told of, so the
-    /// publisher is let go: its return is a new epoch, at a keyframe, in a log that may have room again.
-    fn give_up(&self, state: &mut State, session: SessionId, error: &AppendError, now: Now) {
-        add(&self.shared.counters.append_failures, 1);
-        tracing::warn!(stream = %self.key, %error, "the publisher is let go: the stream's log refuses");
-        while state.publisher.poll_step().is_some() {}
-        state.publisher.handle_gone(session, now);
-        state.stop.cancel();
+    fn stop(&self, state: &mut State, gone: SessionId, why: Dismissal) {
+        self.shared.counters.removed(why);
+        tracing::info!(stream = %self.key, reason = why.label(), "a publisher is let go: {why}");
+        let told = state.stops.extract_if(.., |(id, _)| *id == gone);
+        told.for_each(|(_, stop)| stop.tell(why));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

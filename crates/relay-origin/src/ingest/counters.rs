@@ -5,10 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::PublishRefusal;
 use relay_core::stream::Dropped;
+use relay_core::stream::policy::Dismissal;
+use relay_core::stream::publisher::Switch;
 use relay_core::stream::timeline::Repairs;
 
+/// Why the air changed hands between a stream's two publishers, as a metric's labels, in the order of their counters.
+pub const SWITCHES: [&str; 2] = ["lost", "back"];
+
 /// Refusals by reason, as a metric's labels, in the order of their counters.
-pub const REFUSALS: [&str; 4] = ["busy", "denied", "not_here", "full"];
+pub const REFUSALS: [&str; 5] = ["busy", "denied", "not_here", "full", "taken_over"];
 
 /// Tags by kind, as a metric's labels, in the order of their counters.
 pub const KINDS: [&str; 3] = ["audio", "video", "script"];
@@ -23,12 +28,12 @@ pub(super) struct Counters {
     repairs_held: AtomicU64,
     repairs_leaps: AtomicU64,
     pub(super) sessions: AtomicU64,
-    pub(super) replaced: AtomicU64,
-    pub(super) silent: AtomicU64,
+    removals: [AtomicU64; Dismissal::ALL.len()],
+    switches: [AtomicU64; SWITCHES.len()],
+    standbys: AtomicU64,
     pub(super) epochs: AtomicU64,
     pub(super) groups: AtomicU64,
     pub(super) ended: AtomicU64,
-    pub(super) append_failures: AtomicU64,
     pub(super) claims_refused: AtomicU64,
 }
 
@@ -49,18 +54,18 @@ pub struct Counts {
     pub repairs_leaps: u64,
     /// Publishers let in.
     pub sessions: u64,
-    /// Silent publishers that another one replaced.
-    pub replaced: u64,
-    /// Publishers let go because they fell silent.
-    pub silent: u64,
+    /// Publishers let go, by [`Dismissal::index`].
+    pub removals: [u64; Dismissal::ALL.len()],
+    /// Changes between a stream's two publishers, by [`SWITCHES`].
+    pub switches: [u64; SWITCHES.len()],
+    /// Publishers that are held ready beside others now.
+    pub standbys: u64,
     /// Epochs begun.
     pub epochs: u64,
     /// Groups begun.
     pub groups: u64,
     /// Streams ended after their grace window.
     pub ended: u64,
-    /// Publishers let go because the log could not take a tag.
-    pub append_failures: u64,
     /// Children's claims that were absurd or for which there was no room.
     pub claims_refused: u64,
 }
@@ -90,8 +95,34 @@ impl Counters {
             PublishRefusal::Denied => 1,
             PublishRefusal::NotHere => 2,
             PublishRefusal::Full => 3,
+            PublishRefusal::TakenOver => 4,
         };
         add(&self.refusals[place], 1);
+    }
+
+    pub(super) fn removed(&self, why: Dismissal) {
+        add(&self.removals[why.index()], 1);
+    }
+
+    pub(super) fn switched(&self, why: Switch) {
+        let place = match why {
+            Switch::Lost => 0,
+            Switch::Back => 1,
+        };
+        add(&self.switches[place], 1);
+    }
+
+    /// One more publisher is held ready, or one less.
+    pub(super) fn standby(&self, more: bool) {
+        match more {
+            true => self.standbys.fetch_add(1, Ordering::Relaxed),
+            false => self.standbys.fetch_sub(1, Ordering::Relaxed),
+        };
+    }
+
+    /// Publishers that are held ready now.
+    pub(super) fn standbys(&self) -> u64 {
+        self.standbys.load(Ordering::Relaxed)
     }
 
     pub(super) fn repaired(&self, before: Repairs, after: Repairs) {
@@ -109,12 +140,12 @@ impl Counters {
             repairs_held: read(&self.repairs_held),
             repairs_leaps: read(&self.repairs_leaps),
             sessions: read(&self.sessions),
-            replaced: read(&self.replaced),
-            silent: read(&self.silent),
+            removals: self.removals.each_ref().map(read),
+            switches: self.switches.each_ref().map(read),
+            standbys: read(&self.standbys),
             epochs: read(&self.epochs),
             groups: read(&self.groups),
             ended: read(&self.ended),
-            append_failures: read(&self.append_failures),
             claims_refused: read(&self.claims_refused),
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
-use relay_core::metrics::{at_scrape, counter, counters};
+use relay_core::metrics::{at_scrape, counter, counters, gauge};
 use relay_core::stream::Dropped;
+use relay_core::stream::policy::Dismissal;
 
-use super::{Counts, KINDS, Publishing, REFUSALS};
+use super::{Counts, KINDS, Publishing, REFUSALS, SWITCHES};
 
 /// Registers the totals of `publishing`.
 ///
@@ -68,13 +69,21 @@ fn publishers(counts: &Counts) -> prometheus::Result<Vec<MetricFamily>> {
         )?,
         counters(
             "relay_ingest_removals_total",
-            "Publishers let go, by reason: replaced by another one, silent for too long, or the log took no more.",
+            "Publishers let go, by reason: replaced by another one, no media or no more media, by an operator, or the log took no \
+             more.",
             "reason",
-            [
-                ("replaced", counts.replaced),
-                ("silent", counts.silent),
-                ("log", counts.append_failures),
-            ],
+            Dismissal::ALL.map(Dismissal::label).into_iter().zip(counts.removals),
+        )?,
+        counters(
+            "relay_ingest_switches_total",
+            "Changes between a stream's two publishers, by reason: the one on air was lost, or the first one is back.",
+            "reason",
+            SWITCHES.into_iter().zip(counts.switches),
+        )?,
+        gauge(
+            "relay_ingest_standbys",
+            "Publishers that are held ready beside the one on air.",
+            counts.standbys as f64,
         )?,
     ]
     .concat())
@@ -110,17 +119,17 @@ mod tests {
             tags: [1, 2, 3],
             bytes: 4,
             dropped: [5, 6, 7, 8, 9, 10, 11, 12],
-            refusals: [13, 14, 15, 16],
-            repairs_held: 17,
-            repairs_leaps: 18,
-            sessions: 19,
-            replaced: 20,
-            silent: 21,
-            epochs: 22,
-            groups: 23,
-            ended: 24,
-            append_failures: 25,
-            claims_refused: 26,
+            refusals: [13, 14, 15, 16, 17],
+            repairs_held: 18,
+            repairs_leaps: 19,
+            sessions: 20,
+            removals: [21, 22, 23, 24, 25],
+            switches: [26, 27],
+            standbys: 28,
+            epochs: 29,
+            groups: 30,
+            ended: 31,
+            claims_refused: 32,
         };
         let mut page = Vec::new();
         TextEncoder::new()
@@ -128,8 +137,8 @@ mod tests {
             .unwrap();
         let page = String::from_utf8(page).unwrap();
         let samples: Vec<_> = page.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(samples.len(), 26, "{page}");
-        for number in 1..=26 {
+        assert_eq!(samples.len(), 32, "{page}");
+        for number in 1..=32 {
             let told = samples
                 .iter()
                 .filter(|line| line.ends_with(&format!(" {number}")));
@@ -139,7 +148,7 @@ mod tests {
             "relay_ingest_tags_total{kind=\"video\"} 2",
             "relay_ingest_dropped_tags_total{reason=\"no_keyframe\"} 7",
             "relay_ingest_refusals_total{reason=\"denied\"} 14",
-            "relay_ingest_repairs_total{repair=\"leap\"} 18",
+            "relay_ingest_repairs_total{repair=\"leap\"} 19",
             "relay_ingest_removals_total{reason=\"log\"} 25",
         ] {
             assert!(samples.contains(&line), "{line} in {page}");

@@ -3,6 +3,8 @@
 //! - `channel`: one stream's publishing.
 //! - [`rtmp`]: encoders that connect by RTMP.
 //! - [`mod@file`]: clips that the origin plays itself.
+//! - `rules`: what publishers meet on each stream.
+//! - `stop`: how one is told to go.
 //! - `keeper`: the streams' epochs, kept durably.
 //! - `counters`: what is counted.
 //! - [`metrics`]: how it is told.
@@ -13,6 +15,8 @@
 mod channel;
 mod counters;
 mod keeper;
+mod rules;
+mod stop;
 
 pub mod file;
 pub mod metrics;
@@ -21,27 +25,29 @@ pub mod rtmp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use relay_core::clock::{Clock, Now};
-use relay_core::config;
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::PublishRefusal;
 use relay_core::stream::epoch::Held;
-use relay_core::stream::publisher::{Patience, SessionId, Status};
+use relay_core::stream::policy::{Caller, Dismissal};
+use relay_core::stream::publisher::{SessionId, Status};
 use relay_core::stream::{Hub, StreamKey};
 use tokio_util::sync::CancellationToken;
 
-pub use counters::{Counts, KINDS, REFUSALS};
+pub use counters::{Counts, KINDS, REFUSALS, SWITCHES};
+pub use rules::Rules;
 
 use crate::state::StreamRecords;
 use channel::{Channel, Shared};
 use counters::Counters;
 use keeper::Keeper;
+use stop::Stop;
 
 /// Names whose line of epochs is held in memory, live or not: 4096 at some hundred bytes each. Beyond it one whose
 /// stream is over is let go; should it ever return, what the state folder has of it is enough.
@@ -50,18 +56,10 @@ const MAX_REMEMBERED: usize = 4096;
 /// How often silence and grace windows are looked at: fine enough for windows of seconds, and nothing to a processor.
 const SWEEP: Duration = Duration::from_millis(200);
 
-/// How patient the configuration is with publishers.
-pub fn patience(config: &config::Origin) -> Patience {
-    Patience {
-        grace_ms: config.grace.millis(),
-        replace_idle_ms: config.replace_idle.millis(),
-    }
-}
-
 /// All publishing on this node.
 pub struct Publishing {
     shared: Arc<Shared>,
-    patience: Patience,
+    rules: Rules,
     clock: Clock,
     started: Now,
     channels: Mutex<HashMap<StreamKey, Arc<Channel>>>,
@@ -69,7 +67,7 @@ pub struct Publishing {
 
 impl Publishing {
     /// Publishing into `hub`, going on from what is kept of each stream.
-    pub fn new(hub: Arc<Hub>, patience: Patience, clock: Clock, records: Arc<StreamRecords>) -> Arc<Self> {
+    pub fn new(hub: Arc<Hub>, rules: Rules, clock: Clock, records: Arc<StreamRecords>) -> Arc<Self> {
         let shared = Shared {
             hub,
             keeper: Arc::new(Keeper::new(records)),
@@ -77,7 +75,7 @@ impl Publishing {
         };
         Arc::new(Self {
             shared: Arc::new(shared),
-            patience,
+            rules,
             clock,
             started: clock.now(),
             channels: Mutex::default(),
@@ -103,13 +101,21 @@ impl Publishing {
         }
     }
 
-    /// Opens a stream for a publisher whose right to it has been checked.
+    /// Opens a stream for what this node itself plays.
     ///
     /// # Errors
     /// Another one is sending, or there is no room.
     pub fn open(&self, key: &StreamKey, now: Now) -> Result<Feed, PublishRefusal> {
+        self.open_for(key, Caller::default(), now)
+    }
+
+    /// Opens a stream for a publisher whose right to it has been checked.
+    ///
+    /// # Errors
+    /// Another one is sending, or there is no room.
+    pub fn open_for(&self, key: &StreamKey, caller: Caller, now: Now) -> Result<Feed, PublishRefusal> {
         let opened = self.with_channel(key, |channel| {
-            let (session, stop) = channel.open(now)?;
+            let (session, stop) = channel.open(caller, now)?;
             Ok(Feed {
                 channel: Arc::clone(channel),
                 session,
@@ -126,10 +132,11 @@ impl Publishing {
         self.shared.counters.refused(refusal);
     }
 
-    /// Lets the publisher of a stream go, on the operator's word; false if there is none (R08).
+    /// Lets the publisher on air go, on the operator's word; false if there is none (R08). Its name is free at once, whatever its
+    /// connection does.
     pub fn kick(&self, key: &StreamKey) -> bool {
         let channel = self.channels().get(key).cloned();
-        channel.is_some_and(|channel| channel.stop())
+        channel.is_some_and(|channel| channel.kick(self.clock.now()))
     }
 
     /// Where children's claims go.
@@ -146,6 +153,13 @@ impl Publishing {
         let mut statuses: Vec<_> = statuses.filter(|(_, status)| *status != Status::Over).collect();
         statuses.sort_by(|one, other| one.0.cmp(&other.0));
         statuses
+    }
+
+    /// The streams that have a second publisher held ready (R12), by name.
+    pub fn backed(&self) -> BTreeSet<String> {
+        let channels = self.channels();
+        let backed = channels.values().filter(|channel| channel.has_standby());
+        backed.map(|channel| channel.key().to_string()).collect()
     }
 
     /// What was counted by now.
@@ -176,7 +190,7 @@ impl Publishing {
             channels.remove(&over);
         }
         let mark = self.shared.keeper.load(key);
-        let channel = Channel::new(key.clone(), Arc::clone(&self.shared), self.patience, mark);
+        let channel = Channel::new(key.clone(), Arc::clone(&self.shared), self.rules.of(key), mark);
         Some(act(channels
             .entry(key.clone())
             .or_insert_with(|| Arc::new(channel))))
@@ -192,7 +206,7 @@ impl Publishing {
 pub struct Feed {
     channel: Arc<Channel>,
     session: SessionId,
-    stop: CancellationToken,
+    stop: Stop,
     clock: Clock,
 }
 
@@ -214,7 +228,12 @@ impl Feed {
 
     /// Cancelled when this publisher has to go.
     pub fn stopped(&self) -> CancellationToken {
-        self.stop.clone()
+        self.stop.token()
+    }
+
+    /// Why this publisher has to go, once it has.
+    pub fn dismissal(&self) -> Option<Dismissal> {
+        self.stop.why()
     }
 }
 
@@ -241,7 +260,7 @@ impl Floors {
     fn raise_at(&self, key: &StreamKey, held: Held, now: Now) {
         let publishing = &self.0;
         let since_start = now.mono_ms.saturating_sub(publishing.started.mono_ms);
-        let just_started = since_start < publishing.patience.grace_ms;
+        let just_started = since_start < publishing.rules.of(key).grace_ms;
         let heard = publishing.with_channel(key, |channel| {
             let heard = channel.handle_claim(held);
             let expected = match just_started && heard.is_ok() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use relay_core::clock::Now;
 use relay_core::flv::TagKind;
 use relay_core::serve::ingest::{Ingest, Publication, PublishRefusal, PublishRequest};
+use relay_core::stream::policy::{Caller, Dismissal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, Publishing};
@@ -27,9 +28,18 @@ impl Encoders {
 
 impl Ingest for Encoders {
     fn publish(&self, request: PublishRequest, now: Now) -> Result<Box<dyn Publication>, PublishRefusal> {
-        let PublishRequest { stream, secret, peer } = request;
+        let PublishRequest {
+            stream,
+            secret,
+            backup,
+            peer,
+        } = request;
+        let caller = Caller {
+            address: Some(peer.ip()),
+            backup,
+        };
         let opened = if self.access.allows(secret.as_deref()) {
-            self.publishing.open(&stream, now)
+            self.publishing.open_for(&stream, caller, now)
         } else {
             self.publishing.count_refusal(PublishRefusal::Denied);
             Err(PublishRefusal::Denied)
@@ -71,6 +81,10 @@ impl Publication for Encoder {
 
     fn stopped(&self) -> CancellationToken {
         self.feed.stopped()
+    }
+
+    fn dismissal(&self) -> Option<Dismissal> {
+        self.feed.dismissal()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use relay_core::config;
+use relay_core::limits::Limits;
 use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
+use relay_core::stream::policy::SecondPublisher;
 use relay_core::stream::{Dropped, HubConfig, Read};
 
 use super::rtmp::Encoders;
@@ -53,7 +56,25 @@ impl Node {
         }
     }
 
+    /// With a rule on second publishers.
+    fn with(name: &str, second: SecondPublisher) -> Self {
+        let folder = Folder::new(name);
+        let origin = config::Origin {
+            second_publisher: second,
+            ..config::Origin::default()
+        };
+        let node = Self::ruled_on(&folder.0, 1000, Rules::new(&origin, &Limits::default()));
+        Self {
+            _folder: Some(folder),
+            ..node
+        }
+    }
+
     fn on(folder: &Path, max_streams: usize) -> Self {
+        Self::ruled_on(folder, max_streams, Rules::default())
+    }
+
+    fn ruled_on(folder: &Path, max_streams: usize, rules: Rules) -> Self {
         let config = HubConfig {
             max_streams,
             ..HubConfig::default()
@@ -64,12 +85,7 @@ impl Node {
         let hub = Arc::new(Hub::new(config));
         let clock = Clock::start();
         let records = Arc::new(state.streams().unwrap());
-        let publishing = Publishing::new(
-            Arc::clone(&hub),
-            patience(&config::Origin::default()),
-            clock,
-            records,
-        );
+        let publishing = Publishing::new(Arc::clone(&hub), rules, clock, records);
         Self {
             hub,
             encoders: Encoders::new(Access::Key(key), Arc::clone(&publishing)),
@@ -89,6 +105,7 @@ impl Node {
         let request = PublishRequest {
             stream: stream.parse().unwrap(),
             secret: Some(secret.to_owned()),
+            backup: false,
             peer: "192.0.2.1:5000".parse().unwrap(),
         };
         self.encoders.publish(request, self.now)
@@ -140,7 +157,7 @@ fn r03_refusals_have_reasons_and_are_counted() {
     assert_eq!(refusal("live/cam"), Some(PublishRefusal::Busy));
     assert_eq!(refusal("live/slides"), Some(PublishRefusal::Full));
     assert!(!first.stopped().is_cancelled(), "the first is undisturbed");
-    assert_eq!(node.publishing.counts().refusals, [1, 1, 0, 1]);
+    assert_eq!(node.publishing.counts().refusals, [1, 1, 0, 1, 0]);
 }
 
 #[test]
@@ -153,13 +170,15 @@ fn r01_a_silent_publisher_is_replaced_and_told_to_go() {
     node.pass(200);
     let mut second = node.publish("live/cam").unwrap();
     assert!(first.stopped().is_cancelled() && !second.stopped().is_cancelled());
+    assert_eq!(first.dismissal(), Some(Dismissal::Replaced));
     node.send(&mut *first, 40, DELTA);
     node.send(&mut *second, 0, KEY);
     drop(first);
     node.pass(500);
     node.send(&mut *second, 500, KEY);
     let counts = node.publishing.counts();
-    assert_eq!((counts.replaced, counts.epochs, counts.groups), (1, 2, 3));
+    assert_eq!((counts.epochs, counts.groups), (2, 3));
+    assert_eq!(counts.removals, [1, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -191,6 +210,81 @@ fn r08_an_operator_frees_a_stream() {
     let encoder = node.publish("live/cam").unwrap();
     assert!(node.publishing.kick(&key("live/cam")));
     assert!(encoder.stopped().is_cancelled());
+    assert_eq!(encoder.dismissal(), Some(Dismissal::Kicked));
+    assert!(
+        !node.publishing.kick(&key("live/cam")),
+        "free, though its connection is not gone yet"
+    );
+    let next = node.publish("live/cam").unwrap();
+    drop(encoder);
+    assert!(
+        node.publishing.kick(&key("live/cam")),
+        "the old one's end is not the new one's"
+    );
+    drop(next);
+}
+
+#[test]
+fn r10_silent_publishers_are_told_why_they_go_and_counted() {
+    let mut node = Node::new("silence", 10);
+    let mute = node.publish("live/mute").unwrap();
+    let mut frozen = node.publish("live/frozen").unwrap();
+    node.send(&mut *frozen, 0, KEY);
+    node.pass(6_900);
+    assert!(!frozen.stopped().is_cancelled());
+    node.pass(100);
+    assert_eq!(frozen.dismissal(), Some(Dismissal::Silent));
+    node.pass(12_900);
+    assert_eq!(mute.dismissal(), None);
+    node.pass(100);
+    assert_eq!(mute.dismissal(), Some(Dismissal::NoMedia));
+    assert!(mute.stopped().is_cancelled());
+    assert_eq!(node.publishing.counts().removals, [0, 1, 1, 0, 0]);
+}
+
+#[test]
+fn r12_a_backup_goes_on_where_the_first_one_was_lost() {
+    let mut node = Node::with("backup", SecondPublisher::Backup);
+    let mut primary = node.publish("live/cam").unwrap();
+    let mut backup = node.publish("live/cam").unwrap();
+    assert_eq!(node.publishing.counts().standbys, 1);
+    assert!(node.publishing.backed().contains("live/cam"));
+    node.send(&mut *primary, 0, KEY);
+    node.send(&mut *backup, 70_000, KEY);
+    node.send(&mut *backup, 70_040, DELTA);
+    node.send(&mut *primary, 40, DELTA);
+    let stream = node.hub.get(&key("live/cam")).unwrap();
+    assert_eq!((stream.state().tags, stream.last_time()), (2, Some(40)));
+    drop(primary);
+    assert_eq!((stream.state().tags, stream.last_time()), (4, Some(81)));
+    assert!(!backup.stopped().is_cancelled());
+    let counts = node.publishing.counts();
+    assert_eq!(
+        (counts.standbys, counts.switches, counts.epochs, counts.sessions),
+        (0, [1, 0], 2, 2)
+    );
+    drop(backup);
+    node.pass(16_000);
+    assert!(stream.ended());
+}
+
+#[test]
+fn backups_of_all_streams_together_are_bounded() {
+    let node = Node::with("backups", SecondPublisher::Backup);
+    let mut publishers = Vec::new();
+    for n in 0..channel::MAX_STANDBYS {
+        for _ in 0..2 {
+            publishers.push(node.publish(&format!("live/{n}")).unwrap());
+        }
+    }
+    let first = node.publish("live/more").unwrap();
+    assert_eq!(node.publish("live/more").err(), Some(PublishRefusal::Full));
+    assert!(!first.stopped().is_cancelled(), "the first one is undisturbed");
+    assert_eq!(node.publishing.counts().standbys, channel::MAX_STANDBYS);
+    drop(publishers.pop());
+    let _second = node.publish("live/more").unwrap();
+    drop(publishers);
+    assert_eq!(node.publishing.counts().standbys, 1);
 }
 
 #[tokio::test]

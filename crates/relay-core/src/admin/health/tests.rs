@@ -7,6 +7,7 @@ fn stream(name: &str) -> StreamRow {
     StreamRow {
         stream: name.into(),
         playable: true,
+        backup: false,
         epoch: Some(1),
         tags: 1000,
         bytes: 300_000,

@@ -6,8 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::amf0::{self, Value};
+use crate::stream::policy::{SecondPublisher, Taken};
 use crate::stream::{LogConfig, Stream};
 use TagKind::{Audio, Script, Video};
+
+mod policies;
+mod standbys;
+mod tracks;
 
 const START: Now = Now {
     mono_ms: 3_600_000,
@@ -28,11 +33,14 @@ struct Rig {
     stream: Stream,
     now: Now,
     session: Option<SessionId>,
+    other: Option<SessionId>,
     out: Vec<Tag>,
     groups: Vec<GroupHead>,
     prefaces: Vec<Headers>,
     mark: Option<Mark>,
-    stopped: Vec<SessionId>,
+    stopped: Vec<(SessionId, Dismissal)>,
+    switches: Vec<(Role, Switch)>,
+    dropped: Vec<Dropped>,
     ended: bool,
     newest: HashMap<u8, u64>,
 }
@@ -42,17 +50,31 @@ impl Rig {
         Self::restored(None, START)
     }
 
+    fn with(second: SecondPublisher) -> Self {
+        let patience = Patience {
+            second,
+            ..Patience::default()
+        };
+        Self {
+            publisher: Publisher::new(patience, None),
+            ..Self::new()
+        }
+    }
+
     fn restored(mark: Option<Mark>, now: Now) -> Self {
         Self {
             publisher: Publisher::new(Patience::default(), mark),
             stream: Stream::new("live/cam".parse().unwrap(), LogConfig::default()),
             now,
             session: None,
+            other: None,
             out: Vec::new(),
             groups: Vec::new(),
             prefaces: Vec::new(),
             mark,
             stopped: Vec::new(),
+            switches: Vec::new(),
+            dropped: Vec::new(),
             ended: false,
             newest: HashMap::new(),
         }
@@ -65,14 +87,21 @@ impl Rig {
         self
     }
 
+    fn offer(&mut self, caller: Caller) -> Result<SessionId, Taken> {
+        let offered = self.publisher.offer(caller, self.now);
+        self.take_steps();
+        offered
+    }
+
     fn publish(&mut self) -> &mut Self {
-        self.session = Some(self.publisher.offer(self.now).unwrap());
+        self.session = Some(self.offer(Caller::default()).unwrap());
         self.ended = false;
         self
     }
 
     fn leave(&mut self) -> &mut Self {
         self.publisher.handle_gone(self.session.unwrap(), self.now);
+        self.take_steps();
         self
     }
 
@@ -135,7 +164,9 @@ impl Rig {
                     self.stream.append(&tag, self.now).unwrap();
                     self.out.push(tag);
                 }
-                Step::Stop(id) => self.stopped.push(id),
+                Step::Stop(id, why) => self.stopped.push((id, why)),
+                Step::Switch(role, why) => self.switches.push((role, why)),
+                Step::Dropped(why) => self.dropped.push(why),
                 Step::End(mark) => {
                     self.ended = true;
                     self.mark = mark.or(self.mark);
@@ -280,12 +311,13 @@ fn r01_r02_r04_a_second_publisher_waits_for_two_seconds_of_silence() {
     let epoch = rig.prefaces_epoch();
     rig.pass(1_860);
     assert_eq!(
-        rig.publisher.offer(rig.now),
-        Err(Busy { silent_ms: 1_900 }),
+        rig.offer(Caller::default()),
+        Err(Taken::Busy { silent_ms: 1_900 }),
         "1.9 s"
     );
     assert_eq!(rig.send(Video, 1_000, KEY), Ok(()), "the first is undisturbed");
     rig.pass(2_100).publish().headers();
+    assert_eq!(rig.stopped, [(first, Dismissal::Replaced)]);
     rig.play(77_000, 2);
     assert!(rig.prefaces_epoch() > epoch);
     rig.session = Some(first);
@@ -319,19 +351,23 @@ fn the_stream_ends_after_the_grace_window_and_may_begin_again() {
 }
 
 #[test]
-fn r10_a_silent_publisher_is_let_go() {
+fn r10_a_silent_publisher_is_let_go_with_a_reason() {
     let mut rig = Rig::new();
     rig.publish();
     let first = rig.session.unwrap();
     rig.pass(19_999);
     assert_eq!(rig.stopped, []);
+    assert_eq!(rig.publisher.deadline(), Some(rig.now.mono_ms + 1));
     rig.pass(1);
-    assert_eq!(rig.stopped, [first], "nothing ever came");
+    assert_eq!(rig.stopped, [(first, Dismissal::NoMedia)], "nothing ever came");
     rig.publish().headers().play(0, 25);
-    rig.pass(14_000);
+    rig.pass(6_900);
     assert_eq!(rig.stopped.len(), 1);
-    rig.pass(1_000);
-    assert_eq!(rig.stopped.len(), 2);
+    rig.pass(100);
+    assert_eq!(rig.stopped[1].1, Dismissal::Silent);
+    rig.pass(7_900);
+    assert!(!rig.ended);
+    rig.pass(100);
     assert!(rig.ended, "15 s after the last tag, however it fell silent");
 }
 
@@ -453,13 +489,28 @@ fn a_claim_begins_a_new_epoch_of_an_audio_stream_too() {
 /// Something that happens to a stream.
 #[derive(Clone, Debug)]
 enum Event {
-    Publish,
+    Publish(u8, bool),
+    /// The other one of the two that were let in last.
+    Other,
     Leave,
+    Kick,
     Pass(u64),
     Tag(TagKind, u32, &'static [u8]),
     Step(TagKind, u32, &'static [u8]),
     Claim(u64, u64),
-    Restart { keep_state: bool, clock_back_ms: u64 },
+    Restart {
+        keep_state: bool,
+        clock_back_ms: u64,
+    },
+}
+
+fn second_publisher() -> impl Strategy<Value = SecondPublisher> {
+    prop::sample::select(vec![
+        SecondPublisher::Reject,
+        SecondPublisher::ReplaceIfIdle,
+        SecondPublisher::Replace,
+        SecondPublisher::Backup,
+    ])
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -476,8 +527,10 @@ fn event() -> impl Strategy<Value = Event> {
         (Video, b"\x17\x02\x00\x00\x00".as_slice()),
     ]);
     prop_oneof![
-        3 => Just(Event::Publish),
+        4 => (1..4_u8, any::<bool>()).prop_map(|(address, backup)| Event::Publish(address, backup)),
+        8 => Just(Event::Other),
         2 => Just(Event::Leave),
+        1 => Just(Event::Kick),
         8 => (0..3_000_u64).prop_map(Event::Pass),
         1 => (0..60_000_u64).prop_map(Event::Pass),
         3 => (body.clone(), any::<u32>()).prop_map(|((kind, body), time)| Event::Tag(kind, time, body)),
@@ -494,18 +547,24 @@ proptest! {
     /// Whatever publishers do, per-track output times never decrease and epochs strictly increase (the rig asserts both
     /// at each step, and the log refuses anything stale); across restarts too, with a child that says what it holds.
     #[test]
-    fn output_never_goes_back(events in prop::collection::vec(event(), 1..300)) {
-        let mut rig = Rig::new();
+    fn output_never_goes_back(second in second_publisher(), events in prop::collection::vec(event(), 1..300)) {
+        let mut rig = Rig::with(second);
         let mut clock = 0_u32;
         for event in events {
             match event {
-                Event::Publish => {
-                    if let Ok(id) = rig.publisher.offer(rig.now) {
-                        rig.session = Some(id);
+                Event::Publish(address, backup) => {
+                    let address = Some(std::net::IpAddr::from([192, 0, 2, address]));
+                    if let Ok(id) = rig.offer(Caller { address, backup }) {
+                        rig.other = std::mem::replace(&mut rig.session, Some(id));
                     }
                 }
-                Event::Leave => if let Some(id) = rig.session {
-                    rig.publisher.handle_gone(id, rig.now);
+                Event::Other => std::mem::swap(&mut rig.session, &mut rig.other),
+                Event::Kick => {
+                    rig.publisher.handle_kick(rig.now);
+                    rig.take_steps();
+                }
+                Event::Leave => if rig.session.is_some() {
+                    rig.leave();
                 },
                 Event::Pass(ms) => {
                     clock = clock.wrapping_add(u32::try_from(ms).unwrap());
@@ -529,6 +588,7 @@ proptest! {
                     let newest = std::mem::take(&mut rig.newest);
                     let known = rig.mark;
                     rig = Rig { newest, ..Rig::restored(mark, now) };
+                    rig.publisher.patience.second = second;
                     rig.mark = known;
                     if let Some((time, epoch)) = held {
                         rig.publisher.handle_claim(Held { epoch, time }).unwrap();
@@ -537,6 +597,7 @@ proptest! {
                 Event::Tag(..) | Event::Step(..) => {}
             }
             prop_assert_eq!(rig.steps_left(), 0);
+            prop_assert!(rig.publisher.is_taken() || !rig.publisher.has_standby());
         }
     }
 }

@@ -30,6 +30,7 @@ fn seen(streams: usize, edges: usize) -> Overview {
     let stream = |number| StreamRow {
         stream: format!("live/{number}"),
         playable: true,
+        backup: false,
         epoch: Some(1),
         tags: 9,
         bytes: 9,
