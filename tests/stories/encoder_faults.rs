@@ -38,7 +38,10 @@ fn r44_rare_keyframes_are_told_of_on_every_page() {
         ensure!(sentence.starts_with(STREAM), "{sentence}");
         println!("{sentence}");
         let streams = cluster.origin.verb_says(&["streams"]).await?;
-        ensure!(streams.contains("set the encoder's keyframe interval"), "{streams}");
+        ensure!(
+            streams.contains("set the encoder's keyframe interval"),
+            "{streams}"
+        );
         for node in [&*cluster.origin, &cluster.deep] {
             until("the metric", async || warned(node).await.ok()?.then_some(())).await?;
             let health = node.url_of_metrics("healthz");

@@ -127,7 +127,8 @@ impl Player {
                 TagKind::Video => 1,
                 TagKind::Script => 2,
             };
-            let last = self.newest[place].or(self.newest.iter().flatten().max().copied());
+            let of_others = || self.newest.iter().flatten().max().copied();
+            let last = self.newest[place].or_else(of_others);
             let time = match last {
                 None => u64::from(tag.time),
                 Some(last) => {

@@ -62,7 +62,7 @@ mod tests {
     /// Video at 25 frames a second with keyframes at these numbers.
     fn play(interval: &mut Interval, from: u64, frames: u64, every: u64) {
         for n in 0..frames {
-            interval.note((from + n) * 40, (from + n) % every == 0);
+            interval.note((from + n) * 40, (from + n).is_multiple_of(every));
         }
     }
 
