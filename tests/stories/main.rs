@@ -19,6 +19,7 @@ mod descriptors;
 mod dns;
 mod drain;
 mod edge_cut_off;
+mod encoder_faults;
 mod encoder_leaves;
 mod ffmpeg_publishes_everyone_watches;
 mod first_start;

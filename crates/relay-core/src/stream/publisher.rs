@@ -29,6 +29,7 @@ use super::headers::Headers;
 use super::policy::{Caller, Dismissal, Patience};
 use super::session::{Admission, Session};
 use super::timeline::{Placed, Repairs, Timeline};
+use super::tracks::Tracks;
 use crate::clock::Now;
 use crate::codec::{self, TagInfo};
 use crate::flv::{Tag, TagKind};
@@ -134,6 +135,7 @@ pub struct Publisher {
     lineage: Lineage,
     timeline: Timeline,
     cutter: Cutter,
+    tracks: Tracks,
     on_air: Option<Stay>,
     /// Held ready beside the one on air, never without one.
     standby: Option<Standby>,
@@ -156,6 +158,7 @@ impl Publisher {
             lineage: Lineage::restored(mark),
             timeline: Timeline::default(),
             cutter: Cutter::default(),
+            tracks: Tracks::default(),
             on_air: None,
             standby: None,
             losers: Vec::new(),
@@ -367,7 +370,12 @@ impl Publisher {
             if !session.has_begun() {
                 return Ok(());
             }
-        } else if *kind != TagKind::Script && !info.end_of_sequence {
+        } else if let Some(extra) = info.extra {
+            session.keep_extra(*kind, extra, payload)?;
+            if !session.has_begun() {
+                return Ok(());
+            }
+        } else if info.is_frame(*kind) {
             let admission = session.admit(*kind, info, now)?;
             return self.handle_frame(admission, info, message, now);
         } else if !session.has_begun() {
@@ -392,11 +400,30 @@ impl Publisher {
             self.begin_epoch(now);
             (time, cut) = self.place(&message, info, now)?;
         }
+        self.introduce(message.kind, time, now);
         if let Some(cut) = cut {
             self.begin_group(cut, time, now);
         }
         self.append(message, time, now);
         Ok(())
+    }
+
+    /// A track that was gone is back: those who joined meanwhile get its sequence header, which they were spared (R37).
+    fn introduce(&mut self, kind: TagKind, time: u64, now: Now) {
+        let gone = self.next_group > 0 && self.tracks.is_gone(kind);
+        self.tracks.note(kind, true, time);
+        let stay = self.on_air.as_ref().filter(|_| gone);
+        if let Some(payload) = stay.and_then(|stay| stay.session.headers().of(kind).cloned()) {
+            self.append(
+                Message {
+                    kind,
+                    time: 0,
+                    payload,
+                },
+                time,
+                now,
+            );
+        }
     }
 
     fn place(&mut self, frame: &Message, info: TagInfo, now: Now) -> Result<(u64, Option<Cut>), Dropped> {
@@ -407,6 +434,7 @@ impl Publisher {
             kind: frame.kind,
             frame: true,
             keyframe: info.keyframe,
+            recovery: info.recovery,
             time,
             bytes: frame.payload.len(),
         };
@@ -415,10 +443,12 @@ impl Publisher {
 
     fn append_beside(&mut self, message: Message, now: Now) {
         let time = self.timeline.place_beside(message.kind, message.time);
+        self.tracks.note(message.kind, false, time);
         let arrival = Arrival {
             kind: message.kind,
             frame: false,
             keyframe: false,
+            recovery: false,
             time,
             bytes: message.payload.len(),
         };
@@ -441,6 +471,7 @@ impl Publisher {
         let beginning = self.lineage.begin(now);
         self.timeline.begin(beginning.first_time, now);
         self.cutter = Cutter::default();
+        self.tracks.restart();
         self.next_group = 0;
         self.overtaken = false;
         self.steps.extend(self.lineage.mark(now).map(Step::Epoch));

@@ -14,6 +14,7 @@ use relay_core::stream::{AppendError, Hub, HubFull, Stream, StreamKey};
 use super::counters::{Counters, add};
 use super::keeper::Keeper;
 use super::stop::Stop;
+use super::told::Told;
 
 /// Publishers that are held ready on this node: 32, each with a group of up to 8 MiB, are half as much as all logs may take
 /// by default. A backup is for the few streams that are worth a second encoder.
@@ -40,8 +41,8 @@ struct State {
     /// Those who publish: the one on air, and the one that is held ready.
     stops: Vec<(SessionId, Stop)>,
     had_standby: bool,
-    /// A long keyframe interval has been warned of in this session.
-    warned: bool,
+    /// What was said of this session's encoder.
+    told: Told,
 }
 
 impl Channel {
@@ -54,7 +55,7 @@ impl Channel {
                 stream: None,
                 stops: Vec::new(),
                 had_standby: false,
-                warned: false,
+                told: Told::default(),
             }),
         }
     }
@@ -86,7 +87,7 @@ impl Channel {
         if state.publisher.is_standby(session) {
             tracing::info!(stream = %self.key, "a second publisher is held ready beside the one on air");
         } else {
-            state.warned = false;
+            state.told = Told::default();
         }
         add(&counters.sessions, 1);
         Ok((session, stop))
@@ -141,6 +142,10 @@ impl Channel {
         let mut state = self.lock();
         state.publisher.handle_time(now);
         self.settle(&mut state, now);
+        let State { stream, told, .. } = &mut *state;
+        if let Some(stream) = stream {
+            told.tell(stream);
+        }
     }
 
     /// Lets the publisher on air go, on the operator's word; false if there is none (R08).
@@ -216,10 +221,6 @@ impl Channel {
             Step::Group(head) => {
                 add(&self.shared.counters.groups, 1);
                 stream?.begin_group(head, now)?;
-                if head.continuation && !std::mem::replace(&mut state.warned, true) {
-                    // R44: joiners wait for a keyframe, so an operator should know.
-                    tracing::warn!(stream = %self.key, "the encoder's keyframe interval is long: set it to 2 s");
-                }
             }
             Step::Preface { headers, time } => stream?.put_preface(&headers, time, now)?,
             Step::Append(tag) => {
@@ -228,7 +229,7 @@ impl Channel {
             Step::Stop(id, why) => self.stop(state, id, why),
             Step::Switch(role, why) => {
                 self.shared.counters.switched(why);
-                state.warned = false;
+                state.told = Told::default();
                 tracing::warn!(stream = %self.key, ?role, ?why, "the publisher that was held ready goes on air");
             }
             Step::Dropped(why) => self.shared.counters.dropped(why),

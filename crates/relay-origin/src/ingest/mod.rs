@@ -6,6 +6,7 @@
 //! - `rules`: what publishers meet on each stream.
 //! - `stop`: how one is told to go.
 //! - `keeper`: the streams' epochs, kept durably.
+//! - `told`: what is wrong with what encoders send, in the log.
 //! - `counters`: what is counted.
 //! - [`metrics`]: how it is told.
 //!
@@ -17,6 +18,7 @@ mod counters;
 mod keeper;
 mod rules;
 mod stop;
+mod told;
 
 pub mod file;
 pub mod metrics;

@@ -75,6 +75,10 @@ impl Standby {
             }
             return Ok(false);
         }
+        if let Some(extra) = info.extra {
+            session.keep_extra(message.kind, extra, &message.payload)?;
+            return Ok(false);
+        }
         let starts = session.could_begin(message.kind, info, now);
         if starts {
             self.forget_group();
