@@ -28,6 +28,7 @@ use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
+use crate::pull::{self, OwnPorts, Pulls};
 use crate::scale::{ScaleOut, Site};
 use crate::state::State;
 use crate::targets::Targets;
@@ -39,6 +40,7 @@ pub struct Origin {
     publishing: Arc<Publishing>,
     access: Access,
     sources: Vec<Source>,
+    pulls: Pulls,
     links: Links,
     pool: Arc<Pool>,
     prober: Prober,
@@ -60,11 +62,8 @@ impl Origin {
         let clock = Clock::start();
         let hook = config.scale_out.program()?;
         let files = OpenFiles::raise();
-        let sources = config
-            .source
-            .iter()
-            .map(Source::load)
-            .collect::<Result<Vec<_>, _>>()?;
+        let sources = Source::load_all(&config.source)?;
+        let pulls = Pulls::load(&config.source)?;
         let state = Arc::new(State::open(&config.state_dir(environment)?)?);
         let access = Access::new(config.origin.publish, state.publish_key()?);
         let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
@@ -94,6 +93,8 @@ impl Origin {
         let records = Arc::new(state.streams()?);
         let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
+        let max_streams = config.metrics.max_streams as usize;
+        pull::metrics::register(&registry, &pulls.board(), max_streams).map_err(NodeError::from)?;
         let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
         let doors = node.open(config, Some(Arc::new(encoders)))?;
 
@@ -139,6 +140,7 @@ impl Origin {
         let operator = AdminDesk {
             operations: node.operations(),
             publishing: Arc::clone(&publishing),
+            sources: pulls.board(),
             desk,
             clock,
             targets: Targets::new(metrics.address(), &reach.host),
@@ -158,6 +160,7 @@ impl Origin {
             publishing,
             access,
             sources,
+            pulls,
             links,
             pool,
             prober,
@@ -190,6 +193,7 @@ impl Origin {
             node,
             publishing,
             sources,
+            pulls,
             links,
             pool,
             prober,
@@ -198,6 +202,7 @@ impl Origin {
             operator,
             metrics,
             readiness,
+            reach,
             ..
         } = self;
         let clock = node.clock;
@@ -219,6 +224,11 @@ impl Origin {
             node.tasks
                 .spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
         }
+        let own = OwnPorts {
+            http: reach.http,
+            rtmp: reach.rtmp,
+        };
+        pulls.run(&publishing, clock, own, &node.tasks, &ending);
         readiness.fulfil("origin");
         systemd::ready("all ports are open");
         stop.cancelled().await;

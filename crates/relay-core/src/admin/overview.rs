@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::health::{Sentence, health, rank};
-use super::{EdgeRow, StreamRow};
+use super::{EdgeRow, SourceRow, StreamRow};
 use crate::limits::ADMIN_SNAPSHOT_ROWS;
 
 /// A snapshot of a node, and at an origin of its pool. `GET /api/v1/overview` gives one, `GET /api/v1/events` one each second.
@@ -25,6 +25,9 @@ pub struct Overview {
     pub streams: Vec<StreamRow>,
     /// Streams beyond those that are listed.
     pub streams_left_out: u64,
+    /// What is pulled from other servers; none on an edge.
+    #[serde(default)]
+    pub sources: Vec<SourceRow>,
     /// The pool's edges, the worst first; none on an edge.
     pub edges: Vec<EdgeRow>,
     /// Edges beyond those that are listed.
