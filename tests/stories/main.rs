@@ -33,6 +33,7 @@ mod pool;
 mod pool_grows;
 mod probe;
 mod publisher_returns;
+mod pull;
 mod push;
 mod rogue_children;
 mod scale_out;

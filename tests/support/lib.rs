@@ -7,10 +7,12 @@
 //! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
+//! - [`broadcaster`]: a server of FLV that streams are pulled from.
 //! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
 //! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`]: small tools.
 
+pub mod broadcaster;
 pub mod calibration;
 pub mod checker;
 pub mod cluster;
