@@ -8,9 +8,12 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use relay_tests::broadcaster::{Asked, Broadcaster, Reply};
 use relay_tests::cluster::{Node, Origin, Ports};
 use relay_tests::encoder::Encoder;
-use relay_tests::footage::{Footage, Synthetic};
+use relay_tests::footage::{Footage, Synthetic, clip_path};
 use relay_tests::ledger::Ledger;
+use relay_tests::ports::free_port;
+use relay_tests::process::Process;
 use relay_tests::story::{Stage, Turn, story};
+use relay_tests::tools::program;
 use relay_tests::viewer::{Flavour, Viewer};
 use relay_tests::wait::until;
 use rustls::ServerConfig;
@@ -171,6 +174,57 @@ async fn flows(viewers: &mut [Viewer]) -> Result<()> {
     Ok(())
 }
 
+/// An origin that leaves viewers to its edges sends a pull there, too, over either protocol.
+#[test]
+fn a_pool_sends_a_pull_to_its_edge() {
+    story("pull_pool", Turn::Beside, async |stage| {
+        let keys = "serve = \"edges-only\"\nprobe = false\n";
+        let mut studio = Origin::of_pool(stage, Ports::free(), keys)?;
+        studio.start().await?;
+        let mut edge = studio.edge("edge").await?;
+        edge.start().await?;
+        let ledger = Ledger::default();
+        let url = studio.publish_url(STREAM).await?;
+        let _encoder = Encoder::publish(&url, footage(1), &ledger).await?;
+        edge.shows(STREAM).await?;
+        let tables = source(BY_RTMP, &[studio.rtmp(STREAM)], ALLOWED)
+            + &source(BY_FLV, &[studio.flv(STREAM)], ALLOWED);
+        let mut origin = Origin::with_tables(stage, "puller", &tables)?;
+        origin.start().await?;
+        for stream in [BY_RTMP, BY_FLV] {
+            origin.shows(stream).await?;
+            let mut viewer = Viewer::watch(Flavour::Http11, &origin.flv(stream), Some(&ledger));
+            viewer.gets(100).await?;
+            viewer.missed_nothing()?;
+        }
+        edge.metric("relay_viewers", |viewers| viewers == 2.0).await?;
+        Ok(())
+    });
+}
+
+/// A server that nobody here wrote: ffmpeg's, which serves one viewer and ends with its clip.
+#[test]
+fn ffmpeg_serves_and_the_origin_pulls() {
+    story("pull_ffmpeg", Turn::Beside, async |stage| {
+        let url = format!("http://127.0.0.1:{}/clip.flv", free_port());
+        let mut origin = Origin::with_tables(
+            stage,
+            "origin",
+            &source(BY_FLV, std::slice::from_ref(&url), ALLOWED),
+        )?;
+        origin.start().await?;
+        let mut ffmpeg = program("ffmpeg")?;
+        ffmpeg.args(["-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"]);
+        ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(clip_path());
+        ffmpeg.args(["-c", "copy", "-f", "flv", "-listen", "1", &url]);
+        let _ffmpeg = Process::spawn(stage, "ffmpeg", &mut ffmpeg)?;
+        origin.shows(BY_FLV).await?;
+        let mut viewer = Viewer::watch(Flavour::Http11, &origin.flv(BY_FLV), None);
+        viewer.gets(200).await?;
+        viewer.is_content()
+    });
+}
+
 /// A source that ends, stalls or breaks is a publisher that is gone: it is pulled again, and viewers stay.
 #[test]
 fn a_source_that_ends_or_stalls_comes_again() {
@@ -216,6 +270,8 @@ fn nothing_leads_to_a_forbidden_address() {
             "/file" => Reply::redirect("file:///etc/passwd"),
             "/loop" => Reply::redirect("/loop"),
             "/huge" => Reply::Bytes(format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1 << 20)).into_bytes()),
+            "/mute" => Reply::Silence,
+            "/empty" => Reply::Stall(Box::new(std::iter::empty()), Duration::ZERO),
             "/page" => Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_vec()),
             _ => Reply::status(404),
         });
@@ -278,6 +334,8 @@ fn nothing_leads_to_a_forbidden_address() {
             ("live/loop", at("/loop"), "more than 4 redirects"),
             ("live/huge", at("/huge"), "does not speak HTTP"),
             ("live/page", at("/page"), "it sends no FLV"),
+            ("live/mute", at("/mute"), "no answer in time"),
+            ("live/empty", at("/empty"), "no media within 10 s"),
             ("live/none", at("/none"), "HTTP status 404"),
         ];
         let tables = expected.iter().map(|(stream, url, _)| {

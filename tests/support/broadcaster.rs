@@ -34,6 +34,8 @@ pub struct Asked {
 pub enum Reply {
     /// These bytes, and the end.
     Bytes(Vec<u8>),
+    /// Nothing, the connection open.
+    Silence,
     /// A stream in real time, in chunks of any size, until so much of it was sent.
     Stream(Footage, Duration),
     /// A stream that stalls after so much of it, its connection open.
@@ -145,11 +147,20 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Reply::Stall(footage, length) => {
             send(&mut socket, footage, length).await?;
-            // Until the other side has had enough.
-            while socket.read_buf(&mut BytesMut::with_capacity(64)).await? > 0 {}
+            hear_out(&mut socket).await?;
         }
+        Reply::Silence => hear_out(&mut socket).await?,
     }
     Ok(socket.shutdown().await?)
+}
+
+/// Stays until the other side has had enough.
+async fn hear_out<S: AsyncRead + Unpin>(socket: &mut S) -> Result<()> {
+    let mut bytes = BytesMut::with_capacity(64);
+    while socket.read_buf(&mut bytes).await? > 0 {
+        bytes.clear();
+    }
+    Ok(())
 }
 
 async fn read_request<S: AsyncRead + Unpin>(socket: &mut S) -> Result<Asked> {
