@@ -39,6 +39,7 @@ mod pool_grows;
 mod probe;
 mod publisher_flaps;
 mod publisher_returns;
+mod pull;
 mod push;
 mod rogue_children;
 mod scale_out;

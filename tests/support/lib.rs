@@ -8,11 +8,13 @@
 //!   [`strays`]: those that a start hook started.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
+//! - [`broadcaster`]: a server of FLV that streams are pulled from.
 //! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one; [`member`]: a node that is up
 //!   to no good; [`lab`]: a line of limited rate.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
 //! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`], [`question`]: small tools.
 
+pub mod broadcaster;
 pub mod calibration;
 pub mod checker;
 pub mod cluster;

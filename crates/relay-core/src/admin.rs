@@ -68,6 +68,23 @@ pub struct StreamRow {
     pub warnings: Vec<WarningRow>,
 }
 
+/// One pulled stream, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRow {
+    /// The stream that it becomes.
+    pub stream: String,
+    /// `connecting`, `flowing`, `waiting` for the next attempt, or `standby` while the stream is not taken from it.
+    pub state: String,
+    /// For how long media has been coming, or has not.
+    pub seconds: u64,
+    /// Where it comes from, or was last tried, without the secrets in it.
+    pub url: String,
+    /// Why the last attempt ended; empty while media comes.
+    pub why: String,
+    /// How many URLs it has.
+    pub urls: usize,
+}
+
 /// One viewer, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ViewerRow {

@@ -13,7 +13,7 @@ pub use facts::{Facts, TcpMemory};
 pub use nic::Nic;
 
 use crate::capacity::{Demand, Stated, judge};
-use crate::config::{Bitrate, Config, Listen, Program, PublishPolicy};
+use crate::config::{Bitrate, Config, Listen, Program, PublishPolicy, Source};
 use crate::dns::Zone;
 
 /// The part of an uplink, in hundredths, that edges may fill: QUIC paces itself, so that little headroom is enough.
@@ -219,9 +219,15 @@ fn publishers(config: &Config) -> Vec<String> {
 }
 
 fn sources(config: &Config) -> Vec<String> {
-    let line = |source: &crate::config::Source| {
-        let often = if source.repeat { "again and again" } else { "once" };
-        format!("{} plays {} {often}", source.stream, source.file.display())
+    let line = |source: &Source| match source {
+        Source::Clip(clip) => {
+            let often = if clip.repeat { "again and again" } else { "once" };
+            format!("{} plays {} {often}", clip.stream, clip.file.display())
+        }
+        Source::Pull(pull) => {
+            let urls: Vec<String> = pull.url.iter().map(ToString::to_string).collect();
+            format!("{} is pulled from {}", pull.stream, urls.join(", else from "))
+        }
     };
     config.source.iter().map(line).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::admin::{
-    self, Answer, DrainRequest, EdgeRow, KickRequest, Overview, Refused, StreamRow, TokenRequest, TokenRow,
-    ViewerRow,
+    self, Answer, DrainRequest, EdgeRow, KickRequest, Overview, Refused, SourceRow, StreamRow, TokenRequest,
+    TokenRow, ViewerRow,
 };
 use relay_core::cascade::Instance;
 use relay_core::clock::Clock;
@@ -20,6 +20,7 @@ use relay_core::token::TokenState;
 use crate::edges;
 use crate::ingest::Publishing;
 use crate::pool::Pool;
+use crate::pull::Board;
 use crate::targets::Targets;
 use crate::tokens::Desk;
 
@@ -32,6 +33,8 @@ pub struct AdminDesk {
     pub operations: Operations,
     /// Who publishes.
     pub publishing: Arc<Publishing>,
+    /// What is pulled.
+    pub sources: Arc<Board>,
     /// Who may join.
     pub desk: Arc<Desk>,
     /// The time.
@@ -59,7 +62,8 @@ impl admin::Desk for AdminDesk {
         let now = self.clock.now();
         let tokens = self.desk.list();
         let live = tokens.iter().filter(|token| token.state(now) == TokenState::Live);
-        let overview = self.operations.overview(&self.readiness);
+        let mut overview = self.operations.overview(&self.readiness);
+        overview.sources = self.sources();
         overview.with_pool(edges, live.count() as u64).concluded()
     }
 
@@ -70,6 +74,10 @@ impl admin::Desk for AdminDesk {
             row.backup = backed.contains(&row.stream);
         }
         rows
+    }
+
+    fn sources(&self) -> Vec<SourceRow> {
+        self.sources.rows(self.clock.now())
     }
 
     fn viewers(&self) -> Answer<'_, Vec<ViewerRow>> {

@@ -10,6 +10,7 @@ use relay_core::token::AddressError;
 
 use crate::identity::SelfSignError;
 use crate::ingest::file::SourceError;
+use crate::pull::TrustError;
 use crate::state::StateError;
 use crate::tokens::DeskError;
 
@@ -25,6 +26,9 @@ pub enum StartError {
     /// A clip cannot be played.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Whom to trust in pulls cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Fan-out, metrics or a port.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -66,7 +70,7 @@ impl StartError {
     /// The exit code that says so to an init system.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Names(NamesError::Zone(_)) => Exit::Config,
+            Self::Config(_) | Self::Trust(_) | Self::Names(NamesError::Zone(_)) => Exit::Config,
             Self::Names(NamesError::Server(_)) => Exit::Unavailable,
             Self::State(_) | Self::Desk(_) => Exit::CannotCreate,
             Self::Source(_) => Exit::IoError,

@@ -3,6 +3,7 @@
 //! - [`origin`]: all of it, put together; [`error`]: why it did not come up.
 //! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
+//! - [`pull`]: streams that are fetched from other servers.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
 //! - [`probe`]: who watches the edges as a viewer would, so that viewers are sent only where that goes well.
 //! - [`scale`]: whether one more edge is wanted, and [`hook`]: the operator's program that starts it.
@@ -25,6 +26,7 @@ pub mod links;
 pub mod origin;
 pub mod pool;
 pub mod probe;
+pub mod pull;
 pub mod scale;
 pub mod state;
 pub mod targets;

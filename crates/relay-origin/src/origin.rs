@@ -30,6 +30,7 @@ use crate::ingest::{self, Publishing, Rules};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
+use crate::pull::{self, OwnPorts, Pulls};
 use crate::scale::{ScaleOut, Site};
 use crate::state::State;
 use crate::targets::Targets;
@@ -45,6 +46,7 @@ pub struct Origin {
     publishing: Arc<Publishing>,
     access: Access,
     sources: Vec<Source>,
+    pulls: Pulls,
     links: Links,
     pool: Arc<Pool>,
     /// Whether it answers the pool's names.
@@ -68,11 +70,8 @@ impl Origin {
         let clock = Clock::start();
         let hook = config.scale_out.program()?;
         let files = OpenFiles::raise();
-        let sources = config
-            .source
-            .iter()
-            .map(Source::load)
-            .collect::<Result<Vec<_>, _>>()?;
+        let sources = Source::load_all(&config.source)?;
+        let pulls = Pulls::load(&config.source)?;
         let state = Arc::new(State::open(&config.state_dir(environment)?)?);
         let access = Access::new(config.origin.publish, state.publish_key()?);
         let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
@@ -103,6 +102,8 @@ impl Origin {
         let rules = Rules::new(&config.origin, &config.limits);
         let publishing = Publishing::new(Arc::clone(&node.hub), rules, clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
+        let max_streams = config.metrics.max_streams as usize;
+        pull::metrics::register(&registry, &pulls.board(), max_streams).map_err(NodeError::from)?;
         let members = state.members()?;
         if !members.is_empty() {
             // Its edges have what its encoders have not brought back yet.
@@ -154,6 +155,7 @@ impl Origin {
         let operator = AdminDesk {
             operations: node.operations(),
             publishing: Arc::clone(&publishing),
+            sources: pulls.board(),
             desk,
             clock,
             targets: Targets::new(metrics.address(), &reach.host),
@@ -173,6 +175,7 @@ impl Origin {
             publishing,
             access,
             sources,
+            pulls,
             links,
             pool,
             named: names.is_some(),
@@ -206,6 +209,7 @@ impl Origin {
             node,
             publishing,
             sources,
+            pulls,
             links,
             pool,
             named,
@@ -215,6 +219,7 @@ impl Origin {
             operator,
             metrics,
             readiness,
+            reach,
             ..
         } = self;
         let clock = node.clock;
@@ -237,6 +242,11 @@ impl Origin {
             node.tasks
                 .spawn(source.run(Arc::clone(&publishing), clock, ending.clone()));
         }
+        let own = OwnPorts {
+            http: reach.http,
+            rtmp: reach.rtmp,
+        };
+        pulls.run(&publishing, clock, own, &node.tasks, &ending);
         readiness.fulfil("origin");
         systemd::ready("all ports are open");
         stop.cancelled().await;

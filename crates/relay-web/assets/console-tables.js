@@ -11,6 +11,7 @@ const ID = 8;
 /** The heads of each table. */
 export const columns = {
   streams: ["Stream", "State", "Viewers here", "Rate", "Last tag", "Received", "Memory"],
+  sources: ["Stream", "State", "For", "From", "Why"],
   edges: ["Edge", "State", "Why", "Viewers", "Sends", "Room", "Lag", "Version", "Where viewers reach it, and what the probe found"],
   joins: ["Outcome", "Since the start"],
   admissions: ["Decision", "Since the start"],
@@ -25,6 +26,11 @@ export function streamRow(row) {
     bytes(row.bytes), bytes(row.log_bytes),
   ];
   return { key: row.stream, level: state === "silent" ? "alarm" : "", cells };
+}
+
+export function sourceRow({ stream, state, seconds, url, why }) {
+  const level = { flowing: "", standby: "notice" }[state] ?? (seconds < 10 ? "" : "warning");
+  return { key: stream, level, cells: [stream, state, span(seconds), url, why] };
 }
 
 export function edgeRow(row) {

@@ -1,6 +1,6 @@
 // The console: listens to the node's snapshots, one a second, and shows each.
 
-import { columns, decisions, edgeRow, joinRow, streamRow, table } from "./console-tables.js";
+import { columns, decisions, edgeRow, joinRow, sourceRow, streamRow, table } from "./console-tables.js";
 import { addToPlots } from "./console-plots.js";
 import { bits, count, part, span, spell } from "./console-words.js";
 
@@ -67,6 +67,9 @@ function show(seen) {
   const pool = seen.tokens_live !== null;
   element("edges-part").hidden = !pool;
   table("streams", columns.streams, seen.streams, streamRow, seen.streams_left_out, "No stream is live.");
+  const sources = seen.sources ?? [];
+  element("sources-part").hidden = sources.length === 0;
+  table("sources", columns.sources, sources, sourceRow, 0, "");
   if (pool) table("edges", columns.edges, seen.edges, edgeRow, seen.edges_left_out, "No edge has joined.");
   table("joins", columns.joins, seen.joins, joinRow, 0, "Nobody yet.");
   table("admissions", columns.admissions, decisions(seen.admissions), joinRow, 0, "Nobody yet.");

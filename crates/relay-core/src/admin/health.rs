@@ -2,6 +2,7 @@
 
 mod edges;
 mod encoders;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,7 @@ pub fn health(seen: &Overview) -> Vec<Sentence> {
     }
     streams(seen, &mut told);
     encoders::told(seen, &mut told);
+    sources::told(seen, &mut told);
     refusals(seen, &mut told);
     edges::told(seen, &mut told);
     uplink(seen, &mut told);

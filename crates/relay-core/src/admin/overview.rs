@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::health::{Sentence, health, rank};
-use super::{EdgeRow, StreamRow};
+use super::{EdgeRow, SourceRow, StreamRow};
 use crate::limits::ADMIN_SNAPSHOT_ROWS;
 use crate::serve::Decisions;
 
@@ -26,6 +26,9 @@ pub struct Overview {
     pub streams: Vec<StreamRow>,
     /// Streams beyond those that are listed.
     pub streams_left_out: u64,
+    /// What is pulled from other servers; none on an edge.
+    #[serde(default)]
+    pub sources: Vec<SourceRow>,
     /// The pool's edges, the worst first; none on an edge.
     pub edges: Vec<EdgeRow>,
     /// Edges beyond those that are listed.

@@ -12,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{EdgeRow, Overview, StreamRow, TokenRow, ViewerRow};
+use super::{EdgeRow, Overview, SourceRow, StreamRow, TokenRow, ViewerRow};
 use crate::limits::{ADMIN_BODY_BYTES, ADMIN_LISTED_VIEWERS};
 
 /// Why the desk does not do what it was asked to.
@@ -83,6 +83,11 @@ pub trait Desk: Send + Sync + 'static {
     /// The streams.
     fn streams(&self) -> Vec<StreamRow>;
 
+    /// What is pulled from other servers; nothing on an edge.
+    fn sources(&self) -> Vec<SourceRow> {
+        Vec::new()
+    }
+
     /// The viewers.
     fn viewers(&self) -> Answer<'_, Vec<ViewerRow>>;
 
@@ -136,6 +141,7 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
     Router::new()
         .route("/api/v1/overview", get(overview))
         .route("/api/v1/streams", get(streams))
+        .route("/api/v1/sources", get(sources))
         .route("/api/v1/viewers", get(viewers))
         .route("/api/v1/kick", post(kick))
         .route("/api/v1/tokens", get(tokens).post(create_token))
@@ -157,6 +163,10 @@ async fn overview(State(desk): Staff) -> Json<Overview> {
 
 async fn streams(State(desk): Staff) -> Json<Vec<StreamRow>> {
     Json(desk.streams())
+}
+
+async fn sources(State(desk): Staff) -> Json<Vec<SourceRow>> {
+    Json(desk.sources())
 }
 
 async fn viewers(State(desk): Staff) -> Json<Vec<ViewerRow>> {

@@ -20,6 +20,7 @@ impl Desk for FakeDesk {
             lacks: Vec::new(),
             streams: self.streams(),
             streams_left_out: 0,
+            sources: Vec::new(),
             edges: Vec::new(),
             edges_left_out: 0,
             viewers: Both { here: 1, pool: 1 },

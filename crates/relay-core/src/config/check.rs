@@ -6,8 +6,11 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Bitrate, ByteSize, Config, Listen, Seconds};
+use super::{Bitrate, ByteSize, Config, Listen, Seconds, Source};
 use crate::dns::Zone;
+
+/// `[[source]]` tables: as many as one snapshot of the admin API tells of. Each is a task, and one connection or a clip in memory.
+const MAX_SOURCES: usize = 1000;
 
 /// A setting that cannot stand as it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -259,13 +262,21 @@ fn check_origin(config: &Config) -> Result<(), Fault> {
         );
         return Err(Fault::new("origin.uplink", message));
     }
+    if config.source.len() > MAX_SOURCES {
+        let message = format!("at most {MAX_SOURCES} [[source]] tables are taken");
+        return Err(Fault::new(format!("source.{MAX_SOURCES}"), message));
+    }
     for (at, source) in config.source.iter().enumerate() {
         if config.source[..at]
             .iter()
-            .any(|other| other.stream == source.stream)
+            .any(|other| other.stream() == source.stream())
         {
-            let message = format!("another [[source]] plays on {} already", source.stream);
+            let message = format!("another [[source]] plays on {} already", source.stream());
             return Err(Fault::new(format!("source.{at}.stream"), message));
+        }
+        if let Source::Pull(pull) = source {
+            let path = format!("source.{at}.idle");
+            within(&path, pull.idle, Seconds::new(1)..=Seconds::new(3600))?;
         }
     }
     for (at, push) in config.push.iter().enumerate() {

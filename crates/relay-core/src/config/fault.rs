@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Keys whose values are never shown, not even when they are what is wrong.
 const SECRET_KEYS: [&str; 1] = ["token"];
 
+/// What stands before or behind the secret in a URL: `user:password@host`, `name?key=…`. No other value has them.
+const URL_SECRET_MARKS: [char; 2] = ['@', '?'];
+
 /// How every join token begins, wherever one was put by mistake.
 const JOIN_MARK: &str = "relay-join-";
 
@@ -168,6 +171,9 @@ fn presentable(line: &str, blamed: Range<usize>) -> (String, usize) {
         let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
         plain.take(MAX_SHOWN_CHARS).collect()
     };
+    if line.contains(URL_SECRET_MARKS) {
+        return (HIDDEN.to_owned(), 1);
+    }
     let Some((key, _)) = line.split_once('=') else {
         return (plain(line), marked);
     };

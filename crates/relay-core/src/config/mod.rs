@@ -12,10 +12,13 @@ mod dns;
 mod edge;
 mod environment;
 mod fault;
+mod network;
 mod origin;
 mod scale_out;
 mod secret;
 mod shared;
+mod source;
+mod source_url;
 mod text;
 mod tracks;
 
@@ -30,13 +33,16 @@ pub use dns::{Dns, DomainName, Nameserver};
 pub use edge::Edge;
 pub use environment::{DRAIN, Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
-pub use origin::{Origin, PublishPolicy, Push, Source};
+pub use network::Network;
+pub use origin::{Origin, PublishPolicy, Push};
 pub use scale_out::ScaleOut;
 pub use secret::{MIN_SECRET_CHARS, Secret};
 pub use shared::{
     Admin, Fanout, HeaderText, Http, Link, LinkCongestion, Log, LogFormat, LogLevel, Metrics, Rtmp,
     TcpCongestion, Viewers,
 };
+pub use source::{ClipSource, PullSource, Source};
+pub use source_url::{MAX_SOURCE_URLS, SourceUrl};
 pub use tracks::Tracks;
 
 use crate::limits::{CONFIG_BYTES, Limits};
@@ -148,7 +154,7 @@ impl Config {
             &mut self.edge.join_file,
         ];
         let paths = optional.into_iter().flatten();
-        for path in paths.chain(self.source.iter_mut().map(|source| &mut source.file)) {
+        for path in paths.chain(self.source.iter_mut().filter_map(Source::path_mut)) {
             *path = folder.join(&*path);
         }
     }

@@ -1,4 +1,4 @@
-//! The tables that the origin uses: `[origin]`, `[[source]]`, `[[push]]`.
+//! The tables that the origin uses: `[origin]`, `[[push]]`. `[[source]]` stands beside this file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bitrate, Host, HostPort, Seconds};
 use crate::admission::ServePolicy;
-use crate::stream::StreamKey;
 use crate::stream::policy::SecondPublisher;
 
 /// `[origin]`: the machine that encoders publish to.
@@ -84,23 +83,6 @@ pub enum PublishPolicy {
     Key,
     /// Anybody who reaches the port.
     Open,
-}
-
-/// `[[source]]`: a file that the origin plays as if an encoder sent it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// The FLV file. It is held in memory while it plays.
-    pub file: PathBuf,
-    /// The stream that it plays on.
-    pub stream: StreamKey,
-    /// Begin again at the end, with continuous time. Default `true`.
-    #[serde(rename = "loop", default = "yes")]
-    pub repeat: bool,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// `[[push]]`: an edge that the origin dials, where the edge cannot dial the origin.

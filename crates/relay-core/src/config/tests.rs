@@ -60,11 +60,20 @@ fn full() -> Config {
             second_publisher_on: [("live/main".parse().unwrap(), SecondPublisher::Backup)].into(),
             ..Origin::default()
         },
-        source: vec![Source {
-            file: "f".into(),
-            stream: "live/a".parse().unwrap(),
-            repeat: true,
-        }],
+        source: vec![
+            Source::Clip(ClipSource {
+                file: "f".into(),
+                stream: "live/a".parse().unwrap(),
+                repeat: true,
+            }),
+            Source::Pull(PullSource {
+                url: vec!["http://h/b.flv".parse().unwrap()],
+                stream: "live/b".parse().unwrap(),
+                allow: vec!["10.0.0.0/8".parse().unwrap()],
+                ca_file: Some("f".into()),
+                idle: Seconds::new(5),
+            }),
+        ],
         push: vec![Push {
             edge: "e:1".parse().unwrap(),
         }],
@@ -133,7 +142,8 @@ fn the_examples_of_values_are_valid() {
     let text = uncommented().replace("token_file =", "#token_file =");
     let config = parse(&text).unwrap();
     assert_eq!(config.origin.uplink.map(Bitrate::bits), Some(100_000_000));
-    assert_eq!(config.source[0].stream.as_str(), "live/demo");
+    assert_eq!(config.source[0].stream().as_str(), "live/demo");
+    assert_eq!(config.source[1].stream().as_str(), "live/camera");
     assert!(config.origin.probe && !parse("origin.probe = false").unwrap().origin.probe);
 }
 
@@ -463,10 +473,16 @@ fn the_environment_overrides_the_file() {
 #[test]
 fn paths_count_from_the_file_and_the_token_is_read() {
     let text = "[metrics]\ntoken_file = \"token\"\n[origin]\nstate_dir = \"/state\"\n[[source]]\nfile = \
-                \"clip.flv\"\nstream = \"a/b\"";
+                \"clip.flv\"\nstream = \"a/b\"\n[[source]]\nurl = \"https://h/x\"\nstream = \"a/c\"\nca_file = \"ca.pem\"";
     let folder = Folder::with("paths", &[("relay.toml", text), ("token", "0123456789abcdef\n")]);
     let config = folder.load([]).unwrap();
-    assert_eq!(config.source[0].file, folder.0.join("clip.flv"));
+    let files: Vec<_> = config
+        .source
+        .clone()
+        .iter_mut()
+        .filter_map(|s| s.path_mut().cloned())
+        .collect();
+    assert_eq!(files, [folder.0.join("clip.flv"), folder.0.join("ca.pem")]);
     assert_eq!(config.origin.state_dir.unwrap(), Path::new("/state"));
     assert!(config.metrics.token.unwrap().matches("0123456789abcdef"));
 }

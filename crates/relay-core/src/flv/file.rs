@@ -124,7 +124,11 @@ impl Reader {
                     let Some(header) = self.buffer.first_chunk::<TAG_HEADER_BYTES>() else {
                         return Ok(None);
                     };
-                    self.stage = Stage::Body(TagHeader::parse(header)?);
+                    self.stage = match TagHeader::parse(header) {
+                        // Some writers send them. They carry nothing, and are no reason to give up what follows (R29).
+                        Err(FlvError::EmptyTag) => Stage::Size(TAG_HEADER_BYTES as u32),
+                        header => Stage::Body(header?),
+                    };
                     self.buffer.advance(TAG_HEADER_BYTES);
                 }
                 Stage::Body(header) => return Ok(self.take_body(header)),
@@ -271,6 +275,21 @@ mod tests {
             assert_eq!(read(&mut reader, file), Err(error));
             assert_eq!(read(&mut reader, &self::file()), Err(error), "an error is final");
             assert_eq!(reader.finish(), Err(error));
+        }
+    }
+
+    #[test]
+    fn r29_an_empty_tag_is_passed_over() {
+        let mut file = file();
+        let empty = [8, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 11];
+        file.splice(13..13, empty);
+        file.extend_from_slice(&empty);
+        for cut in 0..=file.len() {
+            let mut reader = Reader::new();
+            let mut got = read(&mut reader, &file[..cut]).unwrap().len();
+            got += read(&mut reader, &file[cut..]).unwrap().len();
+            assert_eq!((got, reader.wrong_sizes()), (3, 0), "cut at {cut}");
+            assert_eq!(reader.finish(), Ok(()));
         }
     }
 

@@ -83,6 +83,7 @@ impl Operations {
             lacks: readiness.lacking(),
             streams,
             streams_left_out: 0,
+            sources: Vec::new(),
             edges: Vec::new(),
             edges_left_out: 0,
             viewers: both(viewers),

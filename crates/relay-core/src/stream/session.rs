@@ -90,7 +90,7 @@ impl Session {
             TagKind::Video => {
                 self.headers.has_video = true;
                 self.video_since_ms.get_or_insert(now.mono_ms);
-                info.keyframe
+                info.keyframe || info.recovery
             }
             TagKind::Audio => !self.sends_video() && self.admit_audio(now).is_ok(),
             TagKind::Script => false,

@@ -59,11 +59,23 @@ enum Over {
 }
 
 impl Source {
+    /// Reads the clips among the sources.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn load_all(config: &[config::Source]) -> Result<Vec<Self>, SourceError> {
+        let clips = config.iter().filter_map(|source| match source {
+            config::Source::Clip(clip) => Some(Self::load(clip)),
+            config::Source::Pull(_) => None,
+        });
+        clips.collect()
+    }
+
     /// Reads the file whole, so that what is wrong with it is said at the start.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn load(config: &config::Source) -> Result<Self, SourceError> {
+    pub fn load(config: &config::ClipSource) -> Result<Self, SourceError> {
         let bytes = read(&config.file)?;
         let clip = Clip::parse(&bytes).map_err(|source| SourceError::Bad {
             file: config.file.clone(),
@@ -249,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_file_is_said_with_its_name() {
         let load = |file: &Path| {
-            let config = config::Source {
+            let config = config::ClipSource {
                 file: file.to_owned(),
                 stream: "live/cam".parse().unwrap(),
                 repeat: true,

@@ -372,7 +372,7 @@ async fn a_clip_that_ends_leaves_its_stream_to_the_grace_window() {
         relay_core::flv::encode_into(&mut bytes, &tag);
     }
     std::fs::write(&file, bytes).unwrap();
-    let source = config::Source {
+    let source = config::ClipSource {
         file,
         stream: key("live/clip"),
         repeat: false,

@@ -1,6 +1,6 @@
 //! Each case in which there is something else to say.
 
-use super::super::{Both, EdgeRow, EndpointRow, UplinkRow};
+use super::super::{Both, EdgeRow, EndpointRow, SourceRow, UplinkRow};
 use super::*;
 use crate::stream::Warning;
 
@@ -61,6 +61,7 @@ fn origin() -> Overview {
         lacks: Vec::new(),
         streams: vec![stream("live/cam")],
         streams_left_out: 0,
+        sources: Vec::new(),
         edges: Vec::new(),
         edges_left_out: 0,
         viewers: Both { here: 40, pool: 40 },
@@ -442,4 +443,39 @@ fn r44_an_encoder_is_complained_of_once_however_many_streams_it_has() {
         told.iter()
             .any(|(level, text)| *level == Level::Notice && text.contains("leapt"))
     );
+}
+
+#[test]
+fn a_source_that_gives_nothing_is_named_with_its_reason() {
+    let source = |number: u64, state: &str| SourceRow {
+        stream: format!("live/{number}"),
+        state: state.into(),
+        seconds: 60 + number,
+        url: "rtmp://studio.example.org:1935/live/a".into(),
+        why: "no answer in time".into(),
+        urls: 2,
+    };
+    let mut seen = origin();
+    seen.sources = vec![source(1, "flowing"), source(2, "waiting"), source(3, "standby")];
+    let told = said(seen.clone());
+    assert_eq!(
+        told[0],
+        (
+            Level::Warning,
+            "live/2 has not come from its source for 1 min 2 s; rtmp://studio.example.org:1935/live/a: no answer in time; \
+             all 2 URLs are tried in turn."
+                .into()
+        )
+    );
+    let standby = "live/3 is not taken from its source: no answer in time.".to_owned();
+    assert!(told.contains(&(Level::Notice, standby)), "{told:?}");
+    seen.sources = (0..9).map(|number| source(number, "connecting")).collect();
+    let told = said(seen.clone());
+    assert!(
+        told[0].1.starts_with("live/8") && told[3].1.contains("6 further sources"),
+        "{told:?}"
+    );
+    seen.sources[0].seconds = 9;
+    seen.sources.truncate(1);
+    assert_eq!(said(seen)[0].0, Level::Well, "a moment is no news");
 }

@@ -53,6 +53,7 @@ fn seen(streams: usize, edges: usize) -> Overview {
         lacks: Vec::new(),
         streams: (0..streams).map(stream).collect(),
         streams_left_out: 0,
+        sources: Vec::new(),
         edges: (0..edges).map(|number| edge_row(number, state(number))).collect(),
         edges_left_out: 0,
         viewers: Both {
