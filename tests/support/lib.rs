@@ -6,6 +6,7 @@
 //! - [`story`]: the frame of each story, its stage, and who runs beside whom.
 //! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
+//! - [`hook`]: the operator's service that decides on publishers.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
 //! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
@@ -18,6 +19,7 @@ pub mod crowd;
 pub mod encoder;
 pub mod flv;
 pub mod footage;
+pub mod hook;
 pub mod http;
 pub mod idler;
 pub mod ledger;

@@ -1,7 +1,7 @@
 //! The origin: where encoders publish, and where a pool's streams begin.
 //!
 //! - [`origin`]: all of it, put together; [`error`]: why it did not come up.
-//! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
+//! - [`access`], [`ingest`]: who may publish, and how publishers become streams; [`rtmps`]: how they come in over TLS.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
 //! - [`probe`]: who watches the edges as a viewer would, so that viewers are sent only where that goes well.
@@ -25,6 +25,7 @@ pub mod links;
 pub mod origin;
 pub mod pool;
 pub mod probe;
+pub mod rtmps;
 pub mod scale;
 pub mod state;
 pub mod targets;

@@ -16,7 +16,7 @@ use relay_core::systemd;
 use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::{Access, Door, Teller};
 use crate::desk::AdminDesk;
 use crate::error::StartError;
 use crate::greeting::{Greeting, Reach};
@@ -28,6 +28,7 @@ use crate::ingest::{self, Publishing, patience};
 use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
+use crate::rtmps::Rtmps;
 use crate::scale::{ScaleOut, Site};
 use crate::state::State;
 use crate::targets::Targets;
@@ -37,7 +38,9 @@ use crate::tokens::Desk;
 pub struct Origin {
     node: Node,
     publishing: Arc<Publishing>,
-    access: Access,
+    access: Arc<Access>,
+    teller: Option<Teller>,
+    rtmps: Option<Rtmps>,
     sources: Vec<Source>,
     links: Links,
     pool: Arc<Pool>,
@@ -66,8 +69,13 @@ impl Origin {
             .map(Source::load)
             .collect::<Result<Vec<_>, _>>()?;
         let state = Arc::new(State::open(&config.state_dir(environment)?)?);
-        let access = Access::new(config.origin.publish, state.publish_key()?);
         let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
+        let (access, teller) = Access::open(config, Arc::clone(&state), clock, &registry)?;
+        let access = Arc::new(access);
+        let rtmps = match config.rtmps.files() {
+            Some((cert, key)) => Some(Rtmps::open(cert, key, clock, &registry)?),
+            None => None,
+        };
         let readiness = Readiness::waiting_for([("origin", "the ports are not open yet")]);
         let metrics_listen = config.metrics.listen.addr();
         let metrics = MetricsServer::bind(
@@ -94,8 +102,9 @@ impl Origin {
         let records = Arc::new(state.streams()?);
         let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
-        let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
-        let doors = node.open(config, Some(Arc::new(encoders)))?;
+        let encoders = Encoders::new(Arc::clone(&access), Arc::clone(&publishing));
+        let tls = rtmps.as_ref().map(Rtmps::server).transpose()?;
+        let doors = node.open(config, Some(Arc::new(encoders)), tls)?;
 
         let configured = config.origin.public_host.as_ref().map(|host| host.as_str());
         let reach = Reach {
@@ -139,6 +148,7 @@ impl Origin {
         let operator = AdminDesk {
             operations: node.operations(),
             publishing: Arc::clone(&publishing),
+            access: Arc::clone(&access),
             desk,
             clock,
             targets: Targets::new(metrics.address(), &reach.host),
@@ -150,6 +160,9 @@ impl Origin {
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
             %files, state = %state.folder().display(), "relay-origin is up"
         );
+        if let Some(address) = doors.rtmps {
+            tracing::info!(%address, "encoders may come over TLS, too");
+        }
         if let Some(address) = names {
             tracing::info!(%address, zone = config.dns.zone.as_ref().map(tracing::field::display), "answering the pool's names");
         }
@@ -157,6 +170,8 @@ impl Origin {
             node,
             publishing,
             access,
+            teller,
+            rtmps,
             sources,
             links,
             pool,
@@ -173,11 +188,16 @@ impl Origin {
 
     /// What a person at a terminal needs next. It shows the publish key.
     pub fn greeting(&self, stream: &StreamKey) -> String {
-        let publish_url = self.access.publish_url(&self.reach.host, self.reach.rtmp, stream);
+        let door = Door {
+            host: &self.reach.host,
+            port: self.reach.rtmp,
+            tls: false,
+        };
+        let publish_url = self.access.publish_url(door, stream, self.node.clock.now());
         let state = self.state.folder().display().to_string();
         Greeting {
             reach: &self.reach,
-            publish_url: &publish_url,
+            publish_url: publish_url.as_deref(),
             stream,
             state: &state,
         }
@@ -189,6 +209,8 @@ impl Origin {
         let Self {
             node,
             publishing,
+            teller,
+            rtmps,
             sources,
             links,
             pool,
@@ -204,11 +226,16 @@ impl Origin {
         let ending = node.stop.clone();
         let publishing_stopped = CancellationToken::new();
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
+        let telling_stopped = CancellationToken::new();
+        let telling = teller.map(|teller| tokio::spawn(teller.run(telling_stopped.clone())));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
         node.tasks.spawn(pool.run(ending.clone()));
         // Without `[origin] probe` it is never told where to go.
         node.tasks.spawn(prober.run(ending.clone()));
+        if let Some(rtmps) = rtmps {
+            node.tasks.spawn(rtmps.run(ending.clone()));
+        }
         if let Some(scale_out) = scale_out {
             node.tasks.spawn(scale_out.run(ending.clone()));
         }
@@ -228,6 +255,12 @@ impl Origin {
         publishing_stopped.cancel();
         if let Err(panic) = sweeping.await {
             tracing::error!(%panic, "the watch over publishers failed");
+        }
+        telling_stopped.cancel();
+        if let Some(telling) = telling
+            && let Err(panic) = telling.await
+        {
+            tracing::error!(%panic, "telling the hook failed");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Keys whose values are never shown, not even when they are what is wrong.
-const SECRET_KEYS: [&str; 1] = ["token"];
+const SECRET_KEYS: [&str; 2] = ["token", "secret"];
 
 /// How every join token begins, wherever one was put by mistake.
 const JOIN_MARK: &str = "relay-join-";

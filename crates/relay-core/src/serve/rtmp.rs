@@ -1,5 +1,6 @@
 //! An RTMP connection: a publisher stays here, a player leaves for the fan-out.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::Site;
 use super::ingest::{Publication, PublishRefusal, PublishRequest};
+use super::line::Line;
 use super::metrics::JoinOutcome;
 use super::play::Play;
 use crate::admission::Verdict;
@@ -52,6 +55,7 @@ enum Wish {
         app: String,
         name: String,
         secret: Option<String>,
+        query: Option<String>,
     },
     Play {
         app: String,
@@ -60,16 +64,39 @@ enum Wish {
     },
 }
 
+/// Serves a connection in the clear.
 pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
-    let since = Instant::now();
+    end(site, peer, converse(site, Line::Plain(socket), peer)).await;
+}
+
+/// Serves a connection over TLS, whose handshake has as long as a request.
+pub(super) async fn serve_tls(site: &Site, acceptor: TlsAcceptor, socket: TcpStream, peer: SocketAddr) {
     let served = async {
-        let mut connection = Connection::new(site, socket, peer)?;
-        let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
-        match wish.map_err(|_| Over::TooSlow)?? {
-            Wish::Publish { app, name, secret } => connection.publish(&app, &name, secret).await,
-            Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
-        }
+        let shaken = tokio::time::timeout(site.limits.request_time, acceptor.accept(socket)).await;
+        let stream = shaken.map_err(|_| Over::TooSlow)??;
+        converse(site, Line::Tls(Box::new(stream)), peer).await
     };
+    end(site, peer, served).await;
+}
+
+/// Follows a connection from its first byte of RTMP to its end, or to its leave for the fan-out.
+async fn converse(site: &Site, line: Line, peer: SocketAddr) -> Result<(), Over> {
+    let since = Instant::now();
+    let mut connection = Connection::new(site, line, peer)?;
+    let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
+    match wish.map_err(|_| Over::TooSlow)?? {
+        Wish::Publish {
+            app,
+            name,
+            secret,
+            query,
+        } => connection.publish(&app, &name, secret, query).await,
+        Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
+    }
+}
+
+/// Counts and logs how a connection ends; with the site at the latest.
+async fn end(site: &Site, peer: SocketAddr, served: impl Future<Output = Result<(), Over>>) {
     let result = tokio::select! {
         () = site.stop.cancelled() => return,
         result = served => result,
@@ -89,14 +116,14 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
 
 struct Connection<'a> {
     site: &'a Site,
-    socket: TcpStream,
+    socket: Line,
     peer: SocketAddr,
     session: Session,
     buffer: BytesMut,
 }
 
 impl<'a> Connection<'a> {
-    fn new(site: &'a Site, socket: TcpStream, peer: SocketAddr) -> Result<Self, Over> {
+    fn new(site: &'a Site, socket: Line, peer: SocketAddr) -> Result<Self, Over> {
         let mut random = [0; 32];
         getrandom::fill(&mut random)?;
         let session = Session::new(Config::default(), random);
@@ -111,11 +138,22 @@ impl<'a> Connection<'a> {
 
     /// Reads once and feeds the session.
     async fn read(&mut self) -> Result<(), Over> {
+        self.receive().await?;
+        self.take().await
+    }
+
+    /// Reads once.
+    async fn receive(&mut self) -> Result<(), Over> {
         self.buffer.clear();
         self.buffer.reserve(READ_BUFFER);
-        if self.socket.read_buf(&mut self.buffer).await? == 0 {
-            return Err(Over::Closed);
+        match self.socket.read_buf(&mut self.buffer).await? {
+            0 => Err(Over::Closed),
+            _ => Ok(()),
         }
+    }
+
+    /// Feeds the session what was read.
+    async fn take(&mut self) -> Result<(), Over> {
         let result = self.session.handle_input(&self.buffer, self.site.clock.now());
         if result.is_err() {
             // What the session has to say about it, if anything, is worth one try.
@@ -129,7 +167,9 @@ impl<'a> Connection<'a> {
             let written = tokio::time::timeout(WRITE_TIME, self.socket.write_all(&bytes)).await;
             written.map_err(|_| Over::TooSlow)??;
         }
-        Ok(())
+        // What TLS has taken may not be on its way yet.
+        let flushed = tokio::time::timeout(WRITE_TIME, self.socket.flush()).await;
+        Ok(flushed.map_err(|_| Over::TooSlow)??)
     }
 
     /// Goes on until the peer says what it wants.
@@ -139,8 +179,18 @@ impl<'a> Connection<'a> {
             while let Some(event) = self.session.poll_event() {
                 match event {
                     Event::Publish {
-                        app, name, secret, ..
-                    } => return Ok(Wish::Publish { app, name, secret }),
+                        app,
+                        name,
+                        secret,
+                        query,
+                    } => {
+                        return Ok(Wish::Publish {
+                            app,
+                            name,
+                            secret,
+                            query,
+                        });
+                    }
                     Event::Play { app, name, hops, .. } => return Ok(Wish::Play { app, name, hops }),
                     Event::Closed => return Err(Over::Closed),
                     _ => {}
@@ -152,7 +202,13 @@ impl<'a> Connection<'a> {
 
     // ---- publishing ----
 
-    async fn publish(&mut self, app: &str, name: &str, secret: Option<String>) -> Result<(), Over> {
+    async fn publish(
+        &mut self,
+        app: &str,
+        name: &str,
+        secret: Option<String>,
+        query: Option<String>,
+    ) -> Result<(), Over> {
         let Ok(stream) = StreamKey::new(app, name) else {
             return self
                 .refuse_publish(
@@ -165,26 +221,45 @@ impl<'a> Connection<'a> {
         let request = PublishRequest {
             stream,
             secret,
+            query,
             peer: self.peer,
+            encrypted: self.socket.is_encrypted(),
         };
-        let decided = match &self.site.ingest {
-            Some(ingest) => ingest.publish(request, self.site.clock.now()),
-            None => Err(PublishRefusal::NotHere),
+        let site = self.site;
+        let decided = match &site.ingest {
+            Some(ingest) => self.wait_for(ingest.decide(request, site.clock.now())).await?,
+            None => Err(PublishRefusal::NotHere.into()),
         };
-        match decided {
+        // Only now does the encoder hear that it publishes (R03, R09).
+        match decided.and_then(|permit| permit.publish(site.clock.now())) {
             Ok(publication) => {
                 self.session.accept_publish()?;
                 self.feed(publication).await
             }
-            Err(refusal) => {
-                let (code, reason) = match refusal {
+            Err(refused) => {
+                let (code, reason) = match refused.why {
                     PublishRefusal::Busy => ("NetStream.Publish.BadName", "busy"),
                     PublishRefusal::Denied => ("NetStream.Publish.Denied", "denied"),
                     PublishRefusal::NotHere => ("NetStream.Publish.Denied", "not_here"),
                     PublishRefusal::Full => ("NetStream.Publish.Denied", "full"),
                 };
-                self.refuse_publish(code, reason, &refusal.to_string()).await
+                self.refuse_publish(code, reason, &refused.said).await
             }
+        }
+    }
+
+    /// Waits for a decision, unless the encoder leaves first. What it sends meanwhile is read as far as the session holds
+    /// it; the rest waits in the kernel.
+    async fn wait_for<T>(&mut self, decision: impl Future<Output = T>) -> Result<T, Over> {
+        tokio::pin!(decision);
+        loop {
+            let may_read = self.session.may_hold(READ_BUFFER);
+            tokio::select! {
+                biased;
+                decided = &mut decision => return Ok(decided),
+                received = self.receive(), if may_read => received?,
+            }
+            self.take().await?;
         }
     }
 
@@ -198,7 +273,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn feed(&mut self, mut publication: Box<dyn Publication>) -> Result<(), Over> {
-        let stopped = publication.stopped();
+        let (stopped, revoked) = (publication.stopped(), publication.revoked());
         loop {
             while let Some(event) = self.session.poll_event() {
                 let now = self.site.clock.now();
@@ -222,6 +297,12 @@ impl<'a> Connection<'a> {
                     let why = "the stream was taken over, or closed by the operator";
                     return self.refuse_publish("NetStream.Publish.BadName", "stopped", why).await;
                 }
+                () = revoked.cancelled() => {
+                    // The stream is free at once, whatever time the goodbye takes.
+                    drop(publication);
+                    let why = "the publish key was revoked";
+                    return self.refuse_publish("NetStream.Publish.Denied", "revoked", why).await;
+                }
                 read = tokio::time::timeout(idle, self.read()) => read.map_err(|_| Over::TooSlow)??,
             }
         }
@@ -230,6 +311,11 @@ impl<'a> Connection<'a> {
     // ---- playing ----
 
     async fn play(mut self, app: &str, name: &str, hops: u8, since: Instant) -> Result<(), Over> {
+        if self.socket.is_encrypted() {
+            // The fan-out sends everybody the same bytes, which TLS rules out.
+            let why = "this port takes publishers only: play by rtmp:// or http://";
+            return self.refuse_play(JoinOutcome::BadRequest, why).await;
+        }
         let key = StreamKey::new(app, name).ok();
         let Some(stream) = key.and_then(|key| self.site.hub.get(&key)) else {
             return self
@@ -261,6 +347,10 @@ impl<'a> Connection<'a> {
             session,
             ..
         } = self;
+        // One over TLS was refused above.
+        let Line::Plain(socket) = socket else {
+            return Err(Over::Refused);
+        };
         let viewer = NewViewer {
             socket: socket.into_std()?.into(),
             peer,
@@ -296,7 +386,7 @@ impl<'a> Connection<'a> {
         self.site.metrics.joined(outcome);
         // Players take both for the end; who comes to see whether this node works tells them apart.
         let code = match outcome {
-            JoinOutcome::Full => PLAY_FAILED,
+            JoinOutcome::Full | JoinOutcome::BadRequest => PLAY_FAILED,
             _ => PLAY_NOT_FOUND,
         };
         self.session.refuse_play(code, why);
