@@ -117,6 +117,19 @@ impl Origin {
         Ok(url.to_owned())
     }
 
+    /// Makes a publish key for a stream, with further words for `key add`, and gives its name and the URL to publish with.
+    ///
+    /// # Errors
+    /// When the origin's own verb does not make one.
+    pub async fn publish_key(&self, stream: &str, words: &[&str]) -> Result<(String, String)> {
+        let said = self.verb_says(&[&["key", "add", stream], words].concat()).await?;
+        let url = said.trim();
+        let (_, key) = url.split_once("?key=").context("a publish URL has a key")?;
+        let (id, secret) = key.split_once('.').context("a key begins with its name")?;
+        self.stage().keep_secret(secret);
+        Ok((id.to_owned(), url.to_owned()))
+    }
+
     /// A join token for edges.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others;
 //!   [`strays`]: those that a start hook started.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
+//! - [`hook`]: the operator's service that decides on publishers.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
 //! - [`broadcaster`]: a server of FLV that streams are pulled from.
 //! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one; [`member`]: a node that is up
@@ -22,6 +23,7 @@ pub mod crowd;
 pub mod encoder;
 pub mod flv;
 pub mod footage;
+pub mod hook;
 pub mod http;
 pub mod idler;
 pub mod lab;

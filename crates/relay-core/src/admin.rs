@@ -6,6 +6,7 @@
 mod client;
 mod events;
 mod health;
+mod keys;
 mod overview;
 mod pages;
 mod place;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
 pub use health::{Level, Sentence, health};
+pub use keys::{EndedKey, KeyRequest, KeyRow, MadeKey};
 pub use overview::{Both, JoinRow, Overview, UplinkRow};
 pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
 pub use warnings::WarningRow;

@@ -117,6 +117,13 @@ fn ports(config: &Config, program: Program) -> Vec<String> {
             )
         })
         .collect();
+    let rtmps = config.rtmps.files().map(|_| config.rtmps.listen);
+    if let Some(listen) = rtmps.filter(|listen| program == Program::Origin && !listen.is_loopback()) {
+        lines.push(format!(
+            "TCP {}: encoders over TLS ([rtmps] listen = \"{listen}\")",
+            port(listen)
+        ));
+    }
     if let Some(listen) = name_server(config).filter(|listen| !listen.is_loopback()) {
         lines.push(format!(
             "UDP and TCP {}: resolvers of viewers ([dns] listen = \"{listen}\")",
@@ -212,10 +219,23 @@ fn counted(count: u64, what: &str) -> String {
 
 fn publishers(config: &Config) -> Vec<String> {
     let who = match config.origin.publish {
-        PublishPolicy::Key => "whoever has the publish key; `relay-origin publish-url live/camera` shows it",
+        PublishPolicy::Key => {
+            "whoever has a publish key; `relay-origin publish-url live/camera` shows the default one"
+        }
         PublishPolicy::Open => "anybody who reaches the RTMP port ([origin] publish = \"open\")",
     };
-    vec![who.to_owned()]
+    let keys = config.publish_key.len();
+    let keys = (keys > 0).then(|| format!("{} of the file ([[publish_key]])", counted(keys as u64, "key")));
+    let hook = config.hooks.on_publish.as_ref();
+    let hook = hook.map(|url| format!("if {url:?} lets them in ([hooks] on_publish)"));
+    let tls = config.rtmps.files().map(|(cert, _)| {
+        format!(
+            "over TLS, too, with the certificate in {} ([rtmps])",
+            cert.display()
+        )
+    });
+    let more = [keys, hook, tls].into_iter().flatten();
+    std::iter::once(who.to_owned()).chain(more).collect()
 }
 
 fn sources(config: &Config) -> Vec<String> {

@@ -46,8 +46,10 @@ const PUBLISHER_LINGER: Duration = Duration::from_secs(5);
 /// How often the health page's remarks are made anew: people and probes look at it every ten seconds or so.
 const REMARK_EACH: Duration = Duration::from_secs(5);
 
-/// Those who share the places for connections that are no viewers yet: HTTP and RTMP.
-const LISTENERS: usize = 2;
+/// Those who share the places for connections that are no viewers yet: HTTP, RTMP and, if it is open, RTMPS.
+const fn listeners(rtmps: bool) -> usize {
+    if rtmps { 3 } else { 2 }
+}
 
 /// Why a node did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,8 @@ pub struct Doors {
     pub http: SocketAddr,
     /// RTMP publishers and players.
     pub rtmp: SocketAddr,
+    /// RTMP publishers over TLS, if that door is open.
+    pub rtmps: Option<SocketAddr>,
 }
 
 impl Node {
@@ -181,11 +185,16 @@ impl Node {
         Ok(node)
     }
 
-    /// Opens the doors for viewers and, with `ingest`, for publishers.
+    /// Opens the doors for viewers and, with `ingest`, for publishers; with `tls` one more for those.
     ///
     /// # Errors
     /// Which port could not be had, and why.
-    pub fn open(&self, config: &Config, ingest: Option<Arc<dyn Ingest>>) -> Result<Doors, BindError> {
+    pub fn open(
+        &self,
+        config: &Config,
+        ingest: Option<Arc<dyn Ingest>>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Doors, BindError> {
         let handshakes = OpenFiles::read().handshakes(config.limits.max_handshakes);
         let site = Arc::new(Site {
             hub: Arc::clone(&self.hub),
@@ -197,7 +206,7 @@ impl Node {
             cors: config.viewers.cors.as_str().to_owned(),
             frame_ancestors: config.viewers.frame_ancestors.as_str().to_owned(),
             limits: ServeLimits {
-                max_connections: (handshakes as usize / LISTENERS).max(1),
+                max_connections: (handshakes as usize / listeners(tls.is_some())).max(1),
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
                 publisher_idle: publisher_idle(&config.limits),
@@ -220,10 +229,19 @@ impl Node {
         };
         let http = listener(config.http.listen, "HTTP", "[http] listen")?;
         let rtmp = listener(config.rtmp.listen, "RTMP", "[rtmp] listen")?;
+        let rtmps = match tls {
+            Some(tls) => Some((listener(config.rtmps.listen, "RTMPS", "[rtmps] listen")?, tls)),
+            None => None,
+        };
         let doors = Doors {
             http: http.local_addr(),
             rtmp: rtmp.local_addr(),
+            rtmps: rtmps.as_ref().map(|(listener, _)| listener.local_addr()),
         };
+        if let Some((listener, tls)) = rtmps {
+            self.tasks
+                .spawn(Arc::clone(&site).serve_rtmps(listener, tls.into()));
+        }
         self.tasks.spawn(Arc::clone(&site).serve_http(http));
         self.tasks.spawn(site.serve_rtmp(rtmp));
         Ok(doors)

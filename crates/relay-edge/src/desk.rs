@@ -1,14 +1,17 @@
 //! What the admin API does on an edge.
 
 use relay_core::admin::{
-    Answer, Desk, DrainRequest, EdgeRow, KickRequest, Overview, Refused, StreamRow, TokenRequest, TokenRow,
-    ViewerRow,
+    Answer, Desk, DrainRequest, EdgeRow, EndedKey, KeyRequest, KeyRow, KickRequest, MadeKey, Overview,
+    Refused, StreamRow, TokenRequest, TokenRow, ViewerRow,
 };
 use relay_core::node::Operations;
 use relay_core::readiness::Readiness;
 
 /// Whoever asks an edge for tokens is told where they are.
 const AT_THE_ORIGIN: Refused = Refused::NotHere("tokens are made and revoked at the origin");
+
+/// For publish keys.
+const KEYS_AT_THE_ORIGIN: Refused = Refused::NotHere("publish keys are at the origin, as publishers are");
 
 /// And whoever asks for other edges.
 const EDGES_AT_THE_ORIGIN: Refused =
@@ -56,6 +59,18 @@ impl Desk for AdminDesk {
 
     fn revoke_token(&self, _: &str) -> Result<(), Refused> {
         Err(AT_THE_ORIGIN)
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRow>, Refused> {
+        Err(KEYS_AT_THE_ORIGIN)
+    }
+
+    fn create_key(&self, _: KeyRequest) -> Result<MadeKey, Refused> {
+        Err(KEYS_AT_THE_ORIGIN)
+    }
+
+    fn revoke_key(&self, _: &str) -> Result<EndedKey, Refused> {
+        Err(KEYS_AT_THE_ORIGIN)
     }
 
     fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {

@@ -91,7 +91,7 @@ impl Edge {
             tracing::warn!("{warning}");
         }
         let node = Node::start(config, Program::Edge, &registry, clock)?;
-        let doors = node.open(config, None)?;
+        let doors = node.open(config, None, None)?;
         let admin = match config.admin_socket(Program::Edge, environment)? {
             Some(path) => Some(open_admin(&path).await?),
             None => None,

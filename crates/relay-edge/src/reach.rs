@@ -48,6 +48,7 @@ mod tests {
     const DOORS: Doors = Doors {
         http: std::net::SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080),
         rtmp: std::net::SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1935),
+        rtmps: None,
     };
 
     #[test]

@@ -1,5 +1,7 @@
 //! The command line: verbs and `--config`, never a second copy of a setting.
 
+mod key;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use argh::FromArgs;
 use relay_core::admin::KickRequest;
 use relay_core::stream::StreamKey;
+
+pub use key::{Key, KeyAdd, KeyList, KeyRevoke, KeyVerb};
 
 /// Takes live streams from encoders, pushes them to edges, serves viewers.
 ///
@@ -41,6 +45,8 @@ pub enum Verb {
     Kick(Kick),
     /// Publish URL.
     PublishUrl(PublishUrl),
+    /// Publish keys.
+    Key(Key),
     /// Edges.
     Edges(Edges),
     /// One edge.
@@ -157,6 +163,9 @@ pub struct PublishUrl {
     /// the stream, such as live/camera
     #[argh(positional)]
     pub stream: StreamKey,
+    /// the URL of the port that takes TLS
+    #[argh(switch)]
+    pub rtmps: bool,
     /// configuration file
     #[argh(option)]
     pub config: Option<PathBuf>,
@@ -310,6 +319,37 @@ mod tests {
         assert_eq!(whom("live/cam"), Some(KickRequest::Stream("live/cam".to_owned())));
         assert_eq!(whom("17"), Some(KickRequest::Viewer(17)));
         assert_eq!(whom("camera"), None);
+    }
+
+    #[test]
+    fn a_key_is_wished_for_in_words() {
+        let words = [
+            "key",
+            "add",
+            "live/*",
+            "--id",
+            "hall",
+            "--from",
+            "192.0.2.0/24",
+            "--from",
+            "::1",
+            "--ttl",
+            "2days",
+        ];
+        let Some(Verb::Key(key)) = parse(&words).verb else {
+            panic!()
+        };
+        let KeyVerb::Add(add) = key.verb else { panic!() };
+        assert_eq!((add.stream.to_string(), add.from.len()), ("live/*".into(), 2));
+        assert_eq!(add.ttl, Some(Duration::from_secs(2 * 24 * 3600)));
+        for wrong in [
+            &["key", "add"][..],
+            &["key", "add", "camera"],
+            &["key", "add", "a/b", "--from", "home"],
+            &["key", "revoke", "../tokens"],
+        ] {
+            assert!(Cli::from_args(&["relay-origin"], wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What the admin API does on the origin.
 
+mod keys;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use relay_core::admin::{
-    self, Answer, DrainRequest, EdgeRow, KickRequest, Overview, Refused, SourceRow, StreamRow, TokenRequest,
-    TokenRow, ViewerRow,
+    self, Answer, DrainRequest, EdgeRow, EndedKey, KeyRequest, KeyRow, KickRequest, MadeKey, Overview,
+    Refused, SourceRow, StreamRow, TokenRequest, TokenRow, ViewerRow,
 };
 use relay_core::cascade::Instance;
 use relay_core::clock::Clock;
@@ -17,6 +19,7 @@ use relay_core::stream::StreamKey;
 use relay_core::tls::InstanceId;
 use relay_core::token::TokenState;
 
+use crate::access::Access;
 use crate::edges;
 use crate::ingest::Publishing;
 use crate::pool::Pool;
@@ -35,6 +38,8 @@ pub struct AdminDesk {
     pub publishing: Arc<Publishing>,
     /// What is pulled.
     pub sources: Arc<Board>,
+    /// Who may publish.
+    pub access: Arc<Access>,
     /// Who may join.
     pub desk: Arc<Desk>,
     /// The time.
@@ -139,6 +144,18 @@ impl admin::Desk for AdminDesk {
             Ok(false) => Err(unknown()),
             Err(error) => Err(Refused::Failed(error.to_string())),
         }
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRow>, Refused> {
+        Ok(keys::list(self.access.keys(), self.clock.now()))
+    }
+
+    fn create_key(&self, wish: KeyRequest) -> Result<MadeKey, Refused> {
+        keys::create(self.access.keys(), wish, self.clock.now())
+    }
+
+    fn revoke_key(&self, id: &str) -> Result<EndedKey, Refused> {
+        keys::revoke(self.access.keys(), id, self.clock.now())
     }
 
     fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {

@@ -8,9 +8,11 @@ use relay_core::serve::BindError;
 use relay_core::tls::SettingsError;
 use relay_core::token::AddressError;
 
+use crate::access::AccessError;
 use crate::identity::SelfSignError;
 use crate::ingest::file::SourceError;
 use crate::pull::TrustError;
+use crate::rtmps::RtmpsError;
 use crate::state::StateError;
 use crate::tokens::DeskError;
 
@@ -50,6 +52,12 @@ pub enum StartError {
     /// The address for tokens is none.
     #[error("cannot put this origin's address into tokens: {0}; set public_host in [origin]")]
     Address(#[from] AddressError),
+    /// Who may publish.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// RTMPS.
+    #[error(transparent)]
+    Rtmps(#[from] RtmpsError),
     /// The tokens and revocations.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -72,8 +80,11 @@ impl StartError {
         match self {
             Self::Config(_) | Self::Trust(_) | Self::Names(NamesError::Zone(_)) => Exit::Config,
             Self::Names(NamesError::Server(_)) => Exit::Unavailable,
-            Self::State(_) | Self::Desk(_) => Exit::CannotCreate,
-            Self::Source(_) => Exit::IoError,
+            Self::State(_) | Self::Desk(_) | Self::Access(AccessError::State(_)) => Exit::CannotCreate,
+            Self::Access(AccessError::Trust(_)) => Exit::Config,
+            Self::Access(AccessError::Metrics(_)) => Exit::Software,
+            // Whoever renews the certificate may be about to put it there.
+            Self::Source(_) | Self::Rtmps(_) => Exit::IoError,
             Self::Node(NodeError::Fanout(_)) => Exit::OsError,
             Self::Node(_) | Self::Bind(_) | Self::Link(_) | Self::Admin { .. } => Exit::Unavailable,
             Self::Identity(_) | Self::Tls(_) | Self::Quic(_) => Exit::Software,

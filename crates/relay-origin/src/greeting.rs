@@ -57,8 +57,8 @@ impl Reach {
 pub struct Greeting<'a> {
     /// Where it is.
     pub reach: &'a Reach,
-    /// A full publish URL.
-    pub publish_url: &'a str,
+    /// A full publish URL; none if the default key is revoked.
+    pub publish_url: Option<&'a str>,
     /// The stream of that URL.
     pub stream: &'a StreamKey,
     /// Where state is kept.
@@ -69,7 +69,14 @@ impl fmt::Display for Greeting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "relay-origin {} is up.", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
-        writeln!(f, "  publish to   {}", self.publish_url)?;
+        match self.publish_url {
+            Some(url) => writeln!(f, "  publish to   {url}")?,
+            None => writeln!(
+                f,
+                "  publish      relay-origin key add {}      (makes a key)",
+                self.stream
+            )?,
+        }
         writeln!(f, "  watch at     {}", self.reach.watch_url(self.stream))?;
         writeln!(f, "  add an edge  relay-origin token create      (here)")?;
         writeln!(

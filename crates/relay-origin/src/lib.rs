@@ -1,7 +1,7 @@
 //! The origin: where encoders publish, and where a pool's streams begin.
 //!
 //! - [`origin`]: all of it, put together; [`error`]: why it did not come up.
-//! - [`access`], [`ingest`]: who may publish, and how publishers become streams.
+//! - [`access`], [`ingest`]: who may publish, and how publishers become streams; [`rtmps`]: how they come in over TLS.
 //! - [`identity`], [`tokens`], [`links`]: the pool's authority, who may join, and the port where they do.
 //! - [`pull`]: streams that are fetched from other servers.
 //! - [`pool`]: the members, and who of them takes the next viewer; [`edges`]: how they are named and shown.
@@ -27,6 +27,7 @@ pub mod origin;
 pub mod pool;
 pub mod probe;
 pub mod pull;
+pub mod rtmps;
 pub mod scale;
 pub mod state;
 pub mod targets;

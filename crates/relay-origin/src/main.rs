@@ -5,14 +5,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use relay_core::admin::KeyRequest;
+use relay_core::clock::Clock;
 use relay_core::command_line::{complain, has_left, parse, say};
 use relay_core::config::{Config, Environment, Program};
 use relay_core::exit::Exit;
 use relay_core::limits::OpenFiles;
 use relay_core::{check, signals};
-use relay_origin::cli::{Cli, EdgeVerb, TokenVerb, Verb};
+use relay_origin::cli::{Cli, EdgeVerb, KeyVerb, TokenVerb, Verb};
 use relay_origin::origin::Origin;
-use relay_origin::{console, top, verbs};
+use relay_origin::{console, rtmps, top, verbs};
 
 /// Which stream the greeting's examples name.
 const EXAMPLE_STREAM: &str = "live/camera";
@@ -69,6 +71,8 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
             let config = load(verb.config.or(cli.config).as_deref())?;
             let hook = config.scale_out.program();
             hook.map_err(|error| (Exit::Config, error.into()))?;
+            let certificate = rtmps::check(&config, Clock::start().now());
+            certificate.map_err(|error| (Exit::IoError, error.into()))?;
             Ok(say(
                 Program::Origin,
                 check::report(&config, Program::Origin, &check::Facts::read()),
@@ -112,7 +116,40 @@ fn act(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Verb::PublishUrl(verb)) => {
             let config = load(verb.config.or(cli.config).as_deref())?;
-            done(verbs::publish_url(&config, &environment, &verb.stream, &mut out))
+            let (stream, tls) = (&verb.stream, verb.rtmps);
+            done(verbs::keys::publish_url(
+                &config,
+                &environment,
+                stream,
+                tls,
+                &mut out,
+            ))
+        }
+        Some(Verb::Key(key)) => {
+            let outer = key.config.or(cli.config);
+            let runtime = runtime()?;
+            match key.verb {
+                KeyVerb::Add(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    let wish = KeyRequest {
+                        id: verb.id.map(|id| id.to_string()),
+                        stream: verb.stream.to_string(),
+                        from: verb.from.iter().map(ToString::to_string).collect(),
+                        ttl_seconds: verb.ttl.map(|ttl| ttl.as_secs()),
+                    };
+                    let made = verbs::keys::add(&config, &environment, wish, verb.rtmps, &mut out);
+                    done(runtime.block_on(made))
+                }
+                KeyVerb::List(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    done(runtime.block_on(verbs::keys::list(&config, &environment, &mut out)))
+                }
+                KeyVerb::Revoke(verb) => {
+                    let config = load(verb.config.or(outer).as_deref())?;
+                    let revoked = verbs::keys::revoke(&config, &environment, &verb.id, &mut out);
+                    done(runtime.block_on(revoked))
+                }
+            }
         }
         Some(Verb::Token(token)) => {
             let outer = token.config.or(cli.config);

@@ -18,7 +18,7 @@ use relay_core::systemd;
 use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::{Access, Door, Teller};
 use crate::desk::AdminDesk;
 use crate::error::StartError;
 use crate::greeting::{Greeting, Reach};
@@ -31,6 +31,7 @@ use crate::links::{LinkPort, Links};
 use crate::pool::Pool;
 use crate::probe::Prober;
 use crate::pull::{self, OwnPorts, Pulls};
+use crate::rtmps::Rtmps;
 use crate::scale::{ScaleOut, Site};
 use crate::state::State;
 use crate::targets::Targets;
@@ -44,7 +45,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Origin {
     node: Node,
     publishing: Arc<Publishing>,
-    access: Access,
+    access: Arc<Access>,
+    teller: Option<Teller>,
+    rtmps: Option<Rtmps>,
     sources: Vec<Source>,
     pulls: Pulls,
     links: Links,
@@ -73,8 +76,13 @@ impl Origin {
         let sources = Source::load_all(&config.source)?;
         let pulls = Pulls::load(&config.source)?;
         let state = Arc::new(State::open(&config.state_dir(environment)?)?);
-        let access = Access::new(config.origin.publish, state.publish_key()?);
         let registry = metrics::registry(Program::Origin.name()).map_err(NodeError::from)?;
+        let (access, teller) = Access::open(config, Arc::clone(&state), clock, &registry)?;
+        let access = Arc::new(access);
+        let rtmps = match config.rtmps.files() {
+            Some((cert, key)) => Some(Rtmps::open(cert, key, clock, &registry)?),
+            None => None,
+        };
         let readiness = Readiness::waiting_for([("origin", "the ports are not open yet")]);
         let metrics_listen = config.metrics.listen.addr();
         let metrics = MetricsServer::bind(
@@ -119,8 +127,9 @@ impl Origin {
         ));
         // Before the doors open: the first who comes may have to go elsewhere.
         node.doorman.know_elsewhere(Arc::clone(&pool) as _);
-        let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
-        let doors = node.open(config, Some(Arc::new(encoders)))?;
+        let encoders = Encoders::new(Arc::clone(&access), Arc::clone(&publishing));
+        let tls = rtmps.as_ref().map(Rtmps::server).transpose()?;
+        let doors = node.open(config, Some(Arc::new(encoders)), tls)?;
 
         let configured = config.origin.public_host.as_ref().map(|host| host.as_str());
         let reach = Reach {
@@ -156,6 +165,7 @@ impl Origin {
             operations: node.operations(),
             publishing: Arc::clone(&publishing),
             sources: pulls.board(),
+            access: Arc::clone(&access),
             desk,
             clock,
             targets: Targets::new(metrics.address(), &reach.host),
@@ -167,6 +177,9 @@ impl Origin {
             http = %doors.http, rtmp = %doors.rtmp, link = %links.address(), metrics = %metrics.address(),
             %files, state = %state.folder().display(), "relay-origin is up"
         );
+        if let Some(address) = doors.rtmps {
+            tracing::info!(%address, "encoders may come over TLS, too");
+        }
         if let Some(address) = names {
             tracing::info!(%address, zone = config.dns.zone.as_ref().map(tracing::field::display), "answering the pool's names");
         }
@@ -174,6 +187,8 @@ impl Origin {
             node,
             publishing,
             access,
+            teller,
+            rtmps,
             sources,
             pulls,
             links,
@@ -192,11 +207,16 @@ impl Origin {
 
     /// What a person at a terminal needs next. It shows the publish key.
     pub fn greeting(&self, stream: &StreamKey) -> String {
-        let publish_url = self.access.publish_url(&self.reach.host, self.reach.rtmp, stream);
+        let door = Door {
+            host: &self.reach.host,
+            port: self.reach.rtmp,
+            tls: false,
+        };
+        let publish_url = self.access.publish_url(door, stream, self.node.clock.now());
         let state = self.state.folder().display().to_string();
         Greeting {
             reach: &self.reach,
-            publish_url: &publish_url,
+            publish_url: publish_url.as_deref(),
             stream,
             state: &state,
         }
@@ -208,6 +228,8 @@ impl Origin {
         let Self {
             node,
             publishing,
+            teller,
+            rtmps,
             sources,
             pulls,
             links,
@@ -226,12 +248,17 @@ impl Origin {
         let ending = node.stop.clone();
         let publishing_stopped = CancellationToken::new();
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
+        let telling_stopped = CancellationToken::new();
+        let telling = teller.map(|teller| tokio::spawn(teller.run(telling_stopped.clone())));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.remark_on_encoders(&readiness);
         node.tasks.spawn(links.run(clock, ending.clone()));
         node.tasks.spawn(pool.run(named, ending.clone()));
         // Without `[origin] probe` it is never told where to go.
         node.tasks.spawn(prober.run(ending.clone()));
+        if let Some(rtmps) = rtmps {
+            node.tasks.spawn(rtmps.run(ending.clone()));
+        }
         if let Some(scale_out) = scale_out {
             node.tasks.spawn(scale_out.run(ending.clone()));
         }
@@ -257,6 +284,12 @@ impl Origin {
         publishing_stopped.cancel();
         if let Err(panic) = sweeping.await {
             tracing::error!(%panic, "the watch over publishers failed");
+        }
+        telling_stopped.cancel();
+        if let Some(telling) = telling
+            && let Err(panic) = telling.await
+        {
+            tracing::error!(%panic, "telling the hook failed");
         }
     }
 }

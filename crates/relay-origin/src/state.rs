@@ -5,6 +5,7 @@
 //! | `pool-ca.pem` | the pool's authority, certificate and key | an error; a new one would lock every edge out |
 //! | `instance` | who this origin is on its links | an error |
 //! | `publish-key` | what encoders publish with | an error |
+//! | `publish-keys.json` | further publish keys, as hashes, and which were revoked | an error |
 //! | `tokens.json` | the join tokens, as hashes | an error; it says what was revoked |
 //! | `members.json` | the pool's members | an error |
 //! | `started.json` | when edges were started that have not joined | an error; more might be started than may |
@@ -27,8 +28,8 @@ use relay_core::clock::Now;
 use relay_core::pool::Remembered;
 use relay_core::tls::{CaError, InstanceId, PoolCa};
 use relay_core::token::TokenBook;
-use subtle::ConstantTimeEq as _;
 
+use crate::access::KeyBook;
 use crate::tokens::Revocations;
 
 pub use streams::{MAX_STREAM_RECORDS, StreamRecords};
@@ -36,6 +37,7 @@ pub use streams::{MAX_STREAM_RECORDS, StreamRecords};
 const CA: &str = "pool-ca.pem";
 const INSTANCE: &str = "instance";
 const PUBLISH_KEY: &str = "publish-key";
+const PUBLISH_KEYS: &str = "publish-keys.json";
 const TOKENS: &str = "tokens.json";
 const REVOKED: &str = "revoked.json";
 const MEMBERS: &str = "members.json";
@@ -180,6 +182,22 @@ impl State {
         Ok(key)
     }
 
+    /// Further publish keys; none at the first start.
+    ///
+    /// # Errors
+    /// When the file is damaged or cannot be had.
+    pub fn keys(&self) -> Result<KeyBook, StateError> {
+        self.json(PUBLISH_KEYS)
+    }
+
+    /// Keeps the further publish keys; on disk when it returns.
+    ///
+    /// # Errors
+    /// When it cannot; then the former ones are still there.
+    pub fn save_keys(&self, book: &KeyBook) -> Result<(), StateError> {
+        self.save_json(PUBLISH_KEYS, book)
+    }
+
     /// The join tokens; none at the first start.
     ///
     /// # Errors
@@ -253,17 +271,32 @@ impl State {
     }
 
     fn json<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> Result<T, StateError> {
-        let path = self.folder.join(name);
-        match files::read(&path, MAX_FILE_BYTES)? {
-            Some(text) => serde_json::from_str(&text).map_err(|error| damaged(&path, error)),
-            None => Ok(T::default()),
-        }
+        json(&self.folder, name)
     }
 
     fn save_json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
         let path = self.folder.join(name);
         let text = serde_json::to_vec_pretty(value).map_err(|error| damaged(&path, error))?;
         files::write(&path, &text)
+    }
+}
+
+/// What a file of the folder holds, or the default if it is not there.
+fn json<T: serde::de::DeserializeOwned + Default>(folder: &Path, name: &str) -> Result<T, StateError> {
+    let path = folder.join(name);
+    match files::read(&path, MAX_FILE_BYTES)? {
+        Some(text) => serde_json::from_str(&text).map_err(|error| damaged(&path, error)),
+        None => Ok(T::default()),
+    }
+}
+
+impl KeyBook {
+    /// Reads the further publish keys of an origin that may be running: for the verb that prints the default one.
+    ///
+    /// # Errors
+    /// When the file is damaged or cannot be read.
+    pub fn peek(folder: &Path) -> Result<Self, StateError> {
+        json(folder, PUBLISH_KEYS)
     }
 }
 
@@ -284,11 +317,6 @@ impl PublishKey {
             return Err(damaged(&path, "a key is 8 to 128 letters, digits and - _ . ~"));
         }
         Ok(Some(Self(key.to_owned())))
-    }
-
-    /// Whether this is the key, in a time that does not tell how much of it was right.
-    pub fn matches(&self, candidate: &str) -> bool {
-        self.0.as_bytes().ct_eq(candidate.as_bytes()).into()
     }
 
     /// The key itself: for the one who asked for it, never for a log.

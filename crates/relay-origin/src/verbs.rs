@@ -1,5 +1,7 @@
 //! The verbs that ask a running origin, or its state folder.
 
+pub mod keys;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,14 +12,11 @@ use relay_core::admin::{
 };
 use relay_core::config::{Config, ConfigError, Environment, Program};
 use relay_core::exit::Exit;
-use relay_core::stream::StreamKey;
 use relay_core::token::TokenId;
 use serde_json::Value;
 
-use crate::access::Access;
 use crate::edges;
-use crate::greeting::Reach;
-use crate::state::{PublishKey, StateError};
+use crate::state::StateError;
 
 /// Why a verb did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +33,11 @@ pub enum VerbError {
     /// There is no key yet.
     #[error("there is no publish key in {}: run relay-origin once, which makes one", .0.display())]
     NoKey(PathBuf),
+    /// The default key is of no use any more.
+    #[error(
+        "the default publish key is revoked: `relay-origin key add live/camera` makes another, and prints its URL"
+    )]
+    KeyRevoked,
     /// The console's port.
     #[error("cannot open {address} for the console: {error}")]
     Listen {
@@ -57,7 +61,7 @@ impl VerbError {
             Self::Config(_) => Exit::Config,
             Self::Client(_) => Exit::Unavailable,
             Self::State(_) | Self::Output(_) => Exit::IoError,
-            Self::NoKey(_) | Self::Listen { .. } => Exit::Unavailable,
+            Self::NoKey(_) | Self::KeyRevoked | Self::Listen { .. } => Exit::Unavailable,
             Self::System(_) => Exit::OsError,
         }
     }
@@ -271,38 +275,4 @@ fn edge_id(text: &str) -> Result<&str, ClientError> {
             "there is no edge {text}; `relay-origin edges` lists them"
         ))
     })
-}
-
-/// Prints the URL to publish a stream with.
-///
-/// # Errors
-/// Why not.
-pub fn publish_url(
-    config: &Config,
-    environment: &Environment,
-    stream: &StreamKey,
-    out: &mut impl Write,
-) -> Result<(), VerbError> {
-    let key = published_key(config.state_dirs(environment)?)?;
-    let access = Access::new(config.origin.publish, key);
-    let listen = config.rtmp.listen;
-    let host = Reach::host(
-        config.origin.public_host.as_ref().map(|host| host.as_str()),
-        listen.addr(),
-    );
-    Ok(writeln!(
-        out,
-        "{}",
-        access.publish_url(&host, listen.port(), stream)
-    )?)
-}
-
-/// The key in the first folder that has one.
-fn published_key(folders: Vec<PathBuf>) -> Result<PublishKey, VerbError> {
-    for folder in &folders {
-        if let Some(key) = PublishKey::peek(folder)? {
-            return Ok(key);
-        }
-    }
-    Err(VerbError::NoKey(folders.into_iter().next().unwrap_or_default()))
 }

@@ -12,7 +12,9 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{EdgeRow, Overview, SourceRow, StreamRow, TokenRow, ViewerRow};
+use super::{
+    EdgeRow, EndedKey, KeyRequest, KeyRow, MadeKey, Overview, SourceRow, StreamRow, TokenRow, ViewerRow,
+};
 use crate::limits::{ADMIN_BODY_BYTES, ADMIN_LISTED_VIEWERS};
 
 /// Why the desk does not do what it was asked to.
@@ -115,6 +117,24 @@ pub trait Desk: Send + Sync + 'static {
     /// When there is none of that id, or it cannot be kept.
     fn revoke_token(&self, id: &str) -> Result<(), Refused>;
 
+    /// The publish keys.
+    ///
+    /// # Errors
+    /// On an edge, which has none.
+    fn keys(&self) -> Result<Vec<KeyRow>, Refused>;
+
+    /// Makes a publish key.
+    ///
+    /// # Errors
+    /// When the wish makes no sense, or the key cannot be made or kept.
+    fn create_key(&self, wish: KeyRequest) -> Result<MadeKey, Refused>;
+
+    /// Ends a publish key at once, and with it whoever publishes by it.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot be kept.
+    fn revoke_key(&self, id: &str) -> Result<EndedKey, Refused>;
+
     /// The pool's edges.
     ///
     /// # Errors
@@ -146,6 +166,8 @@ pub(super) fn router(desk: Arc<dyn Desk>) -> Router {
         .route("/api/v1/kick", post(kick))
         .route("/api/v1/tokens", get(tokens).post(create_token))
         .route("/api/v1/tokens/{id}", delete(revoke_token))
+        .route("/api/v1/keys", get(keys).post(create_key))
+        .route("/api/v1/keys/{id}", delete(revoke_key))
         .route("/api/v1/edges", get(edges))
         .route("/api/v1/edges/{id}", delete(revoke_edge))
         .route("/api/v1/edges/{id}/drain", post(drain_edge))
@@ -192,6 +214,18 @@ async fn create_token(State(desk): Staff, Json(wish): Json<TokenRequest>) -> Res
 async fn revoke_token(State(desk): Staff, Path(id): Path<String>) -> Result<Json<Value>, Refused> {
     desk.revoke_token(&id)?;
     Ok(Json(json!({})))
+}
+
+async fn keys(State(desk): Staff) -> Result<Json<Vec<KeyRow>>, Refused> {
+    desk.keys().map(Json)
+}
+
+async fn create_key(State(desk): Staff, Json(wish): Json<KeyRequest>) -> Result<Json<MadeKey>, Refused> {
+    desk.create_key(wish).map(Json)
+}
+
+async fn revoke_key(State(desk): Staff, Path(id): Path<String>) -> Result<Json<EndedKey>, Refused> {
+    desk.revoke_key(&id).map(Json)
 }
 
 async fn edges(State(desk): Staff) -> Result<Json<Vec<EdgeRow>>, Refused> {

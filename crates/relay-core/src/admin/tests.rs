@@ -84,6 +84,34 @@ impl Desk for FakeDesk {
             .ok_or_else(|| Refused::NotFound(format!("there is no token {id}")))
     }
 
+    fn keys(&self) -> Result<Vec<KeyRow>, Refused> {
+        Ok(vec![KeyRow {
+            id: "hall".into(),
+            state: "live".into(),
+            stream: "live/*".into(),
+            from: Vec::new(),
+            expires: None,
+            source: "added".into(),
+            publishing: 1,
+        }])
+    }
+
+    fn create_key(&self, wish: KeyRequest) -> Result<MadeKey, Refused> {
+        let id = wish.id.unwrap_or_else(|| "drawn".into());
+        Ok(MadeKey {
+            key: format!(
+                "{id} for {} from {:?}, {:?} s",
+                wish.stream, wish.from, wish.ttl_seconds
+            ),
+            id,
+        })
+    }
+
+    fn revoke_key(&self, id: &str) -> Result<EndedKey, Refused> {
+        let known = (id == "hall").then_some(EndedKey { publishing: 1 });
+        known.ok_or_else(|| Refused::NotFound(format!("there is no publish key {id}")))
+    }
+
     fn edges(&self) -> Result<Vec<EdgeRow>, Refused> {
         Ok(Vec::new())
     }
@@ -157,6 +185,23 @@ async fn each_route_reaches_the_desk_and_its_answer_the_client() {
     let made: Value = client.post("/api/v1/tokens", &wish).await.unwrap();
     assert_eq!(made, json!({ "token": "60 s, 2 uses" }));
     client.delete::<Value>("/api/v1/tokens/ab12").await.unwrap();
+    let keys: Vec<KeyRow> = client.get("/api/v1/keys").await.unwrap();
+    assert_eq!((&*keys[0].id, keys[0].publishing), ("hall", 1));
+    let wish = KeyRequest {
+        id: None,
+        stream: "live/cam".into(),
+        from: vec!["192.0.2.0/24".into()],
+        ttl_seconds: Some(60),
+    };
+    let made: MadeKey = client.post("/api/v1/keys", &wish).await.unwrap();
+    let text = "drawn for live/cam from [\"192.0.2.0/24\"], Some(60) s";
+    assert_eq!((&*made.id, &*made.key), ("drawn", text));
+    assert!(
+        !format!("{made:?}").contains("live/cam"),
+        "a key's text is shown to nobody else"
+    );
+    let ended: EndedKey = client.delete("/api/v1/keys/hall").await.unwrap();
+    assert_eq!(ended.publishing, 1);
     let targets: Value = client.get("/api/prometheus-targets").await.unwrap();
     let listed = json!([{ "targets": ["10.0.0.1:9935", "10.0.0.2:9935"], "labels": { "job": "relay" } }]);
     assert_eq!(targets, listed);
@@ -181,6 +226,10 @@ async fn what_is_not_done_is_said() {
     assert_eq!(
         said(client.delete("/api/v1/tokens/cd34").await),
         "there is no token cd34"
+    );
+    assert_eq!(
+        said(client.delete("/api/v1/keys/yard").await),
+        "there is no publish key yard"
     );
     let nowhere = said(client.get("/api/v1/nonsense").await);
     assert_eq!(nowhere, "the admin API has nothing of that name");

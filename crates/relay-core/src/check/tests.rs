@@ -54,7 +54,7 @@ fn the_defaults_on_a_good_machine_are_said_in_full() {
            not stated: set uplink in [origin], such as uplink = \"100Mbit\", to see how many edges it carries at \
            2.5 Mbit/s\n\
          publishers:\n  \
-           whoever has the publish key; `relay-origin publish-url live/camera` shows it\n\
+           whoever has a publish key; `relay-origin publish-url live/camera` shows the default one\n\
          this machine:\n  \
            1048576 open files (room for 1047040 viewers)\n  \
            kernel settings: 5 of 5 are as in 90-relay.conf\n  \

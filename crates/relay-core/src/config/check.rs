@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Bitrate, ByteSize, Config, Listen, Seconds, Source};
+use super::{Bitrate, ByteSize, Config, KeyId, Listen, Seconds, Source};
 use crate::dns::Zone;
 
 /// `[[source]]` tables: as many as one snapshot of the admin API tells of. Each is a task, and one connection or a clip in memory.
@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     check_tracks(config)?;
     check_dns(config)?;
     check_scale_out(config)?;
+    check_publishers(config)?;
     check_origin(config)
 }
 
@@ -166,13 +167,14 @@ fn check_tokens(config: &Config) -> Result<(), Fault> {
 /// Two listeners on one port: the second could not be bound.
 fn check_listeners(config: &Config) -> Result<(), Fault> {
     let dns = config.dns.zone.as_ref().map(|_| ("dns", config.dns.listen));
+    let rtmps = config.rtmps.files().map(|_| ("rtmps", config.rtmps.listen));
     let tcp = [
         ("rtmp", config.rtmp.listen),
         ("http", config.http.listen),
         ("metrics", config.metrics.listen),
     ];
     let udp = [("link", config.link.listen)];
-    check_apart(tcp.into_iter().chain(dns))?;
+    check_apart(tcp.into_iter().chain(rtmps).chain(dns))?;
     check_apart(udp.into_iter().chain(dns))
 }
 
@@ -245,6 +247,46 @@ fn check_scale_out(config: &Config) -> Result<(), Fault> {
         )),
         None => Ok(()),
     }
+}
+
+/// Who may publish, who is asked about it, and how they come in.
+fn check_publishers(config: &Config) -> Result<(), Fault> {
+    let Config { hooks, rtmps, .. } = config;
+    let (s, hours) = (Seconds::new, |hours: u64| Seconds::new(hours * 3600));
+    within("hooks.timeout", hooks.timeout, Seconds::from_millis(100)..=s(30))?;
+    number("hooks.retries", hooks.retries, 0..=5)?;
+    within("hooks.remember", hooks.remember, s(0)..=hours(24 * 7))?;
+    if hooks.secret.is_some() && hooks.secret_file.is_some() {
+        let message = "secret and secret_file say the same thing: leave one out";
+        return Err(Fault::new("hooks.secret_file", message));
+    }
+    if hooks.is_used() && hooks.secret.is_none() && hooks.secret_file.is_none() {
+        let message = "requests are signed, so [hooks] needs a secret (or secret_file)";
+        return Err(Fault::new("hooks", message));
+    }
+    match (&rtmps.cert, &rtmps.key) {
+        (Some(_), None) => {
+            return Err(Fault::new(
+                "rtmps.cert",
+                "a certificate needs its key: set key, too",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(Fault::new(
+                "rtmps.key",
+                "a key needs its certificate: set cert, too",
+            ));
+        }
+        _ => {}
+    }
+    for (at, key) in config.publish_key.iter().enumerate() {
+        let others = &config.publish_key[..at];
+        if key.id.as_str() == KeyId::DEFAULT || others.iter().any(|other| other.id == key.id) {
+            let message = format!("another publish key is called {} already", key.id);
+            return Err(Fault::new(format!("publish_key.{at}.id"), message));
+        }
+    }
+    Ok(())
 }
 
 fn check_origin(config: &Config) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Keys whose values are never shown, not even when they are what is wrong.
-const SECRET_KEYS: [&str; 1] = ["token"];
+const SECRET_KEYS: [&str; 2] = ["token", "secret"];
 
 /// What stands before or behind the secret in a URL: `user:password@host`, `name?key=…`. No other value has them.
 const URL_SECRET_MARKS: [char; 2] = ['@', '?'];

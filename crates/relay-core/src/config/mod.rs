@@ -12,8 +12,11 @@ mod dns;
 mod edge;
 mod environment;
 mod fault;
+mod hooks;
 mod network;
 mod origin;
+mod pattern;
+mod publishing;
 mod scale_out;
 mod secret;
 mod shared;
@@ -33,8 +36,11 @@ pub use dns::{Dns, DomainName, Nameserver};
 pub use edge::Edge;
 pub use environment::{DRAIN, Environment, JOIN, JOIN_FILE, LOG, METRICS_LISTEN, METRICS_TOKEN, PARENT};
 pub use fault::{ConfigError, LineFault};
+pub use hooks::{HookUrl, Hooks};
 pub use network::Network;
 pub use origin::{Origin, PublishPolicy, Push};
+pub use pattern::StreamPattern;
+pub use publishing::{KeyHash, KeyId, Moment, PublishKey, Rtmps};
 pub use scale_out::ScaleOut;
 pub use secret::{MIN_SECRET_CHARS, Secret};
 pub use shared::{
@@ -101,6 +107,12 @@ pub struct Config {
     pub tracks: Vec<Tracks>,
     /// `[origin]`, which an edge does not use.
     pub origin: Origin,
+    /// `[rtmps]`, which an edge does not use.
+    pub rtmps: Rtmps,
+    /// `[[publish_key]]`, which an edge does not use.
+    pub publish_key: Vec<PublishKey>,
+    /// `[hooks]`, which an edge does not use.
+    pub hooks: Hooks,
     /// `[[source]]`, which an edge does not use.
     pub source: Vec<Source>,
     /// `[[push]]`, which an edge does not use.
@@ -152,6 +164,10 @@ impl Config {
             &mut self.admin.socket,
             &mut self.origin.state_dir,
             &mut self.edge.join_file,
+            &mut self.rtmps.cert,
+            &mut self.rtmps.key,
+            &mut self.hooks.secret_file,
+            &mut self.hooks.ca,
         ];
         let paths = optional.into_iter().flatten();
         for path in paths.chain(self.source.iter_mut().filter_map(Source::path_mut)) {
@@ -159,14 +175,18 @@ impl Config {
         }
     }
 
-    /// Puts the contents of the token file where the token is.
+    /// Puts the contents of the files that hold a secret where the secrets are.
     fn read_tokens(&mut self) -> Result<(), Fault> {
-        let Some(file) = &self.metrics.token_file else {
-            return Ok(());
-        };
-        let token = environment::read_short(file).and_then(|text| Secret::new(&text));
-        let fault = |reason| Fault::new("metrics.token_file", format!("{}: {reason}", file.display()));
-        self.metrics.token = Some(token.map_err(fault)?);
+        let Self { metrics, hooks, .. } = self;
+        for (key, file, secret) in [
+            ("metrics.token_file", &metrics.token_file, &mut metrics.token),
+            ("hooks.secret_file", &hooks.secret_file, &mut hooks.secret),
+        ] {
+            let Some(file) = file else { continue };
+            let read = environment::read_short(file).and_then(|text| Secret::new(&text));
+            let fault = |reason| Fault::new(key, format!("{}: {reason}", file.display()));
+            *secret = Some(read.map_err(fault)?);
+        }
         Ok(())
     }
 }

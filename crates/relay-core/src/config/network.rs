@@ -1,29 +1,27 @@
 //! Networks: a prefix and all addresses that begin with it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::text::{Text, written_as_text};
 
 /// A network, such as `"10.0.0.0/8"`; an address alone, such as `"192.168.1.7"`, is the network of that one.
 ///
-/// An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the IPv4 address, on both sides of the question.
+/// An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
-    first: IpAddr,
-    prefix: u32,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether an address lies within it.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.first.is_ipv4() && first_of(address, self.prefix) == self.first
+        self.0.contains(&address.to_canonical())
     }
 
     /// Whether it is one single address.
-    pub const fn is_single(&self) -> bool {
-        self.prefix == longest(self.first)
+    pub fn is_single(&self) -> bool {
+        self.0.prefix_len() == self.0.max_prefix_len()
     }
 }
 
@@ -31,66 +29,38 @@ impl Text for Network {
     const EXPECTED: &'static str = "a network such as \"10.0.0.0/8\" or an address such as \"192.168.1.7\"";
 
     fn read(text: &str) -> Result<Self, String> {
-        let wrong =
-            || "write a network such as \"10.0.0.0/8\" or an address such as \"192.168.1.7\"".to_owned();
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
+        let wrong = || {
+            "write a network, which is an address and the length of its prefix, such as \"10.0.0.0/8\", or an address".to_owned()
         };
-        let first: IpAddr = address.parse().map_err(|_| wrong())?;
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse().map_err(|_| wrong())?,
+        };
+        let first = network.addr();
         if first != first.to_canonical() {
             return Err(format!("write the IPv4 address itself: {}", first.to_canonical()));
         }
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().map_err(|_| wrong())?,
-            None => longest(first),
-        };
-        if prefix > longest(first) {
+        // Bits behind the prefix are most often a slip in its length.
+        if network.trunc() != network {
             return Err(format!(
-                "a prefix of this kind has at most {} bits",
-                longest(first)
+                "{text} has bits behind its prefix; the network is {}",
+                network.trunc()
             ));
         }
-        let begins = first_of(first, prefix);
-        if begins != first {
-            return Err(format!("the network of {prefix} bits is {begins}/{prefix}"));
-        }
-        Ok(Self { first, prefix })
+        Ok(Self(network))
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.is_single() {
-            true => self.first.fmt(f),
-            false => write!(f, "{}/{}", self.first, self.prefix),
+            true => self.0.addr().fmt(f),
+            false => self.0.fmt(f),
         }
     }
 }
 
 written_as_text!(Network);
-
-/// Bits of an address of this family.
-const fn longest(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::BITS,
-        IpAddr::V6(_) => Ipv6Addr::BITS,
-    }
-}
-
-/// The first address of the network of so many bits around `address`.
-fn first_of(address: IpAddr, prefix: u32) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(Ipv4Addr::BITS - prefix).unwrap_or(0);
-            Ipv4Addr::from_bits(address.to_bits() & mask).into()
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(Ipv6Addr::BITS - prefix).unwrap_or(0);
-            Ipv6Addr::from_bits(address.to_bits() & mask).into()
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -105,11 +75,12 @@ mod tests {
         for (text, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
             ("10.0.0.0/8", "::ffff:10.1.2.3", "::10.1.2.3"),
+            ("192.0.2.0/24", "192.0.2.255", "192.0.3.0"),
             ("192.168.1.7", "192.168.1.7", "192.168.1.8"),
             ("192.168.1.7/32", "192.168.1.7", "192.168.1.6"),
             ("0.0.0.0/0", "255.255.255.255", "::1"),
             ("::/0", "2001:db8::1", "1.2.3.4"),
-            ("fd00::/8", "fdff::1", "fc00::1"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("fe80::/10", "febf::1", "fec0::1"),
             ("::1", "::1", "::2"),
         ] {
@@ -137,9 +108,8 @@ mod tests {
     #[test]
     fn refusals_say_what_to_write() {
         let said = |text: &str| text.parse::<Network>().unwrap_err();
-        assert_eq!(said("10.1.2.3/8"), "the network of 8 bits is 10.0.0.0/8");
+        assert!(said("10.1.2.3/8").ends_with("the network is 10.0.0.0/8"));
         assert_eq!(said("::ffff:10.0.0.1"), "write the IPv4 address itself: 10.0.0.1");
-        assert!(said("10.0.0.0/33").contains("at most 32 bits"));
         for bad in [
             "",
             "10.0.0",
@@ -147,6 +117,7 @@ mod tests {
             "10.0.0.0/",
             "10.0.0.0/x",
             "10.0.0.0/-1",
+            "10.0.0.0/33",
         ] {
             assert!(said(bad).contains("write a network"), "{bad}");
         }

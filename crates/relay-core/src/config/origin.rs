@@ -27,7 +27,7 @@ pub struct Origin {
     /// the URLs that are printed. Default: this machine's own address as it sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_host: Option<Host>,
-    /// Who may publish: `key` (whoever has the publish key) or `open` (anybody who reaches the port). Default `key`.
+    /// Who may publish: `key` (whoever has a publish key for the stream) or `open` (anybody who reaches the port). Default `key`.
     pub publish: PublishPolicy,
     /// When this origin serves viewers itself: `overflow` (only where no edge can), `always` (up to its share of `uplink`), or
     /// `edges-only`. Default `overflow`.

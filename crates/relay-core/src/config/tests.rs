@@ -60,6 +60,27 @@ fn full() -> Config {
             second_publisher_on: [("live/main".parse().unwrap(), SecondPublisher::Backup)].into(),
             ..Origin::default()
         },
+        rtmps: Rtmps {
+            cert: Some("c".into()),
+            key: Some("k".into()),
+            ..Rtmps::default()
+        },
+        publish_key: vec![PublishKey {
+            id: "i".parse().unwrap(),
+            sha256: KeyHash([0; 32]),
+            stream: StreamPattern::every(),
+            from: vec!["::1".parse().unwrap()],
+            expires: Some(Moment { unix_s: 1 }),
+        }],
+        hooks: Hooks {
+            on_publish: Some("http://h/".parse().unwrap()),
+            on_unpublish: Some("http://h/".parse().unwrap()),
+            secret: Some(Secret::new("0123456789abcdef").unwrap()),
+            secret_file: Some("f".into()),
+            ca: Some("f".into()),
+            fail_open: vec![StreamPattern::every()],
+            ..Hooks::default()
+        },
         source: vec![
             Source::Clip(ClipSource {
                 file: "f".into(),
@@ -138,8 +159,9 @@ fn the_example_has_every_key_and_no_other() {
 
 #[test]
 fn the_examples_of_values_are_valid() {
-    // Of token and token_file only one may stand.
+    // Of token and token_file, of secret and secret_file only one may stand.
     let text = uncommented().replace("token_file =", "#token_file =");
+    let text = text.replace("secret_file =", "#secret_file =");
     let config = parse(&text).unwrap();
     assert_eq!(config.origin.uplink.map(Bitrate::bits), Some(100_000_000));
     assert_eq!(config.source[0].stream().as_str(), "live/demo");
@@ -295,6 +317,21 @@ fn settings_that_contradict_each_other_are_marked() {
             "no program takes an argument with a zero byte",
         ),
         (
+            "[hooks]\non_publish = \"http://a/\"",
+            "1:1",
+            "requests are signed, so [hooks] needs a secret (or secret_file)",
+        ),
+        (
+            "[rtmps]\ncert = \"a\"",
+            "2:8",
+            "a certificate needs its key: set key, too",
+        ),
+        (
+            "[rtmps]\ncert = \"a\"\nkey = \"b\"\nlisten = \"[::]:1935\"",
+            "4:10",
+            "[rtmp] listens on port 1935 already",
+        ),
+        (
             "push = [{ edge = \"a:1\" }, { edge = \"a:1\" }]",
             "1:36",
             "another [[push]] dials a:1 already",
@@ -371,6 +408,7 @@ fn ranges_hold_at_both_ends() {
         ("scale_out.time_limit", "'999ms'", "'1s'", "'1h'", "'3601s'"),
         ("origin.replace_idle", "'99ms'", "'100ms'", "'1m'", "'61s'"),
         ("origin.switch_back", "'999ms'", "'1s'", "'1h'", "'3601s'"),
+        ("hooks.timeout", "'99ms'", "'100ms'", "'30s'", "'31s'"),
     ] {
         for good in [lowest, highest] {
             let text = format!("{path} = {good}");
@@ -404,6 +442,8 @@ fn a_secret_is_never_said() {
         format!("[metrics]\ntokne = \"{secret}\""),
         format!("metrics = {{ token = \"{secret}\", max_streams = \"x\" }}"),
         format!("[edge]\njoin = \"{secret}\""),
+        format!("[hooks]\nsecret = [\"{secret}\"]"),
+        format!("[hooks]\nsecret = \"{secret}\"\nsecret_file = \"a\"\nretries = 9"),
         format!("[edge]\nparent = \"relay-join-1.{secret}\""),
         format!("[edge]\nname = [\"relay-join-1.{secret}\"]"),
     ] {

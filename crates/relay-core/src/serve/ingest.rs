@@ -1,6 +1,9 @@
 //! What a server of RTMP asks of whoever owns the streams: may this one publish, and here are its tags.
 
+use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +14,7 @@ use crate::stream::StreamKey;
 use crate::stream::policy::Dismissal;
 
 /// A `publish` command, as far as policy needs it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PublishRequest {
     /// The stream it wants to publish.
     pub stream: StreamKey,
@@ -19,8 +22,23 @@ pub struct PublishRequest {
     pub secret: Option<String>,
     /// It says that it is the backup of another encoder: `backup=1` on the stream name or the app (R12).
     pub backup: bool,
+    /// The query that came with the stream name, or else with the app, secret and all. Never logged.
+    pub query: Option<String>,
     /// The encoder's address.
     pub peer: SocketAddr,
+    /// Whether it came over TLS.
+    pub encrypted: bool,
+}
+
+/// Shows no secret, so that no log does.
+impl fmt::Debug for PublishRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishRequest")
+            .field("stream", &self.stream)
+            .field("peer", &self.peer)
+            .field("encrypted", &self.encrypted)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a publisher is turned away; each is told to the encoder as an `onStatus` error before the close (R03).
@@ -43,13 +61,52 @@ pub enum PublishRefusal {
     Full,
 }
 
+/// A publisher is turned away: for which reason, and in which words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{said}")]
+pub struct Refused {
+    /// The reason.
+    pub why: PublishRefusal,
+    /// What the encoder is told.
+    pub said: String,
+}
+
+impl Refused {
+    /// Not let in, with the words for it.
+    pub fn denied(said: impl Into<String>) -> Self {
+        Self {
+            why: PublishRefusal::Denied,
+            said: said.into(),
+        }
+    }
+}
+
+impl From<PublishRefusal> for Refused {
+    fn from(why: PublishRefusal) -> Self {
+        Self {
+            why,
+            said: why.to_string(),
+        }
+    }
+}
+
+/// A decision under way. It may take seconds, where somebody else is asked. To drop it says that the encoder has left.
+pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Permit>, Refused>> + Send + 'a>>;
+
 /// Whoever decides on publishers: the origin. An edge has none.
 pub trait Ingest: Send + Sync {
-    /// Decides on a publisher, at once and without waiting for anything.
+    /// Decides whether one may publish. Nothing of the stream is touched before the [`Permit`] is used; the encoder's
+    /// connection waits, and nobody else.
+    fn decide(&self, request: PublishRequest, now: Now) -> Decision<'_>;
+}
+
+/// The word that one may publish.
+pub trait Permit: Send {
+    /// Takes the stream, at once and without waiting for anything.
     ///
     /// # Errors
     /// The reason that the encoder is told.
-    fn publish(&self, request: PublishRequest, now: Now) -> Result<Box<dyn Publication>, PublishRefusal>;
+    fn publish(self: Box<Self>, now: Now) -> Result<Box<dyn Publication>, Refused>;
 }
 
 /// One accepted publisher. Dropping it means that the connection is gone; the grace window starts then.
@@ -61,9 +118,12 @@ pub trait Publication: Send {
     /// encoders say so on a mere reconnect too.
     fn handle_unpublish(&mut self, now: Now);
 
-    /// Cancelled when this publisher has to go: replaced, kicked, key revoked, drain.
+    /// Cancelled when this publisher has to go: replaced, kicked, drain.
     fn stopped(&self) -> CancellationToken;
 
     /// Why it has to go, once it has.
     fn dismissal(&self) -> Option<Dismissal>;
+
+    /// Cancelled when what let this publisher in holds no more: its key is revoked.
+    fn revoked(&self) -> CancellationToken;
 }

@@ -7,6 +7,7 @@ mod admit;
 mod farewell;
 mod http;
 pub mod ingest;
+mod line;
 pub(crate) mod listen;
 mod metrics;
 pub(crate) mod pages;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use relay_web::Assets;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -103,6 +105,15 @@ impl Site {
     pub async fn serve_rtmp(self: Arc<Self>, listener: Listener) {
         self.accept(listener, |site, socket, peer| async move {
             rtmp::serve(&site, socket, peer).await
+        })
+        .await;
+    }
+
+    /// Serves RTMP publishers over TLS from `listener` until the site stops.
+    pub async fn serve_rtmps(self: Arc<Self>, listener: Listener, acceptor: TlsAcceptor) {
+        self.accept(listener, |site, socket, peer| {
+            let acceptor = acceptor.clone();
+            async move { rtmp::serve_tls(&site, acceptor, socket, peer).await }
         })
         .await;
     }

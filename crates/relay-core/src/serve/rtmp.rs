@@ -1,5 +1,6 @@
 //! An RTMP connection: a publisher stays here, a player leaves for the fan-out.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::Site;
 use super::ingest::{Publication, PublishRefusal, PublishRequest};
+use super::line::Line;
 use super::listen;
 use super::metrics::{JoinOutcome, PublisherEnd};
 use super::play::Play;
@@ -72,7 +75,7 @@ enum Wish {
         app: String,
         name: String,
         secret: Option<String>,
-        backup: bool,
+        query: Option<String>,
     },
     Play {
         app: String,
@@ -81,21 +84,39 @@ enum Wish {
     },
 }
 
+/// Serves a connection in the clear.
 pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
-    let since = Instant::now();
+    end(site, peer, converse(site, Line::Plain(socket), peer)).await;
+}
+
+/// Serves a connection over TLS, whose handshake has as long as a request.
+pub(super) async fn serve_tls(site: &Site, acceptor: TlsAcceptor, socket: TcpStream, peer: SocketAddr) {
     let served = async {
-        let mut connection = Connection::new(site, socket, peer)?;
-        let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
-        match wish.map_err(|_| Over::TooSlow)?? {
-            Wish::Publish {
-                app,
-                name,
-                secret,
-                backup,
-            } => connection.publish(&app, &name, secret, backup).await,
-            Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
-        }
+        let shaken = tokio::time::timeout(site.limits.request_time, acceptor.accept(socket)).await;
+        let stream = shaken.map_err(|_| Over::TooSlow)??;
+        converse(site, Line::Tls(Box::new(stream)), peer).await
     };
+    end(site, peer, served).await;
+}
+
+/// Follows a connection from its first byte of RTMP to its end, or to its leave for the fan-out.
+async fn converse(site: &Site, line: Line, peer: SocketAddr) -> Result<(), Over> {
+    let since = Instant::now();
+    let mut connection = Connection::new(site, line, peer)?;
+    let wish = tokio::time::timeout(site.limits.request_time, connection.wish()).await;
+    match wish.map_err(|_| Over::TooSlow)?? {
+        Wish::Publish {
+            app,
+            name,
+            secret,
+            query,
+        } => connection.publish(&app, &name, secret, query).await,
+        Wish::Play { app, name, hops } => connection.play(&app, &name, hops, since).await,
+    }
+}
+
+/// Counts and logs how a connection ends; with the site at the latest.
+async fn end(site: &Site, peer: SocketAddr, served: impl Future<Output = Result<(), Over>>) {
     let result = tokio::select! {
         () = site.stop.cancelled() => return,
         result = served => result,
@@ -118,7 +139,7 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
 
 struct Connection<'a> {
     site: &'a Site,
-    socket: TcpStream,
+    socket: Line,
     peer: SocketAddr,
     session: Session,
     buffer: BytesMut,
@@ -127,7 +148,7 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(site: &'a Site, socket: TcpStream, peer: SocketAddr) -> Result<Self, Over> {
+    fn new(site: &'a Site, socket: Line, peer: SocketAddr) -> Result<Self, Over> {
         let mut random = [0; 32];
         getrandom::fill(&mut random)?;
         let config = Config {
@@ -148,11 +169,22 @@ impl<'a> Connection<'a> {
 
     /// Reads once and feeds the session.
     async fn read(&mut self) -> Result<(), Over> {
+        self.receive().await?;
+        self.take().await
+    }
+
+    /// Reads once.
+    async fn receive(&mut self) -> Result<(), Over> {
         self.buffer.clear();
         self.buffer.reserve(self.read_size);
-        if self.socket.read_buf(&mut self.buffer).await? == 0 {
-            return Err(Over::Closed);
+        match self.socket.read_buf(&mut self.buffer).await? {
+            0 => Err(Over::Closed),
+            _ => Ok(()),
         }
+    }
+
+    /// Feeds the session what was read.
+    async fn take(&mut self) -> Result<(), Over> {
         let result = self.session.handle_input(&self.buffer, self.site.clock.now());
         if result.is_err() {
             // What the session has to say about it, if anything, is worth one try.
@@ -166,7 +198,9 @@ impl<'a> Connection<'a> {
             let written = tokio::time::timeout(WRITE_TIME, self.socket.write_all(&bytes)).await;
             written.map_err(|_| Over::TooSlow)??;
         }
-        Ok(())
+        // What TLS has taken may not be on its way yet.
+        let flushed = tokio::time::timeout(WRITE_TIME, self.socket.flush()).await;
+        Ok(flushed.map_err(|_| Over::TooSlow)??)
     }
 
     /// Goes on until the peer says what it wants.
@@ -185,7 +219,7 @@ impl<'a> Connection<'a> {
                             app,
                             name,
                             secret,
-                            backup: query.as_deref().is_some_and(is_backup),
+                            query,
                         });
                     }
                     Event::Play { app, name, hops, .. } => return Ok(Wish::Play { app, name, hops }),
@@ -204,7 +238,7 @@ impl<'a> Connection<'a> {
         app: &str,
         name: &str,
         secret: Option<String>,
-        backup: bool,
+        query: Option<String>,
     ) -> Result<(), Over> {
         if self.site.farewell.is_said() {
             // No status: encoders give up on some of them, and are to try again.
@@ -222,34 +256,53 @@ impl<'a> Connection<'a> {
         let request = PublishRequest {
             stream,
             secret,
-            backup,
+            backup: query.as_deref().is_some_and(is_backup),
+            query,
             peer: self.peer,
+            encrypted: self.socket.is_encrypted(),
         };
-        let decided = match &self.site.ingest {
-            Some(ingest) => ingest.publish(request, self.site.clock.now()),
-            None => Err(PublishRefusal::NotHere),
+        let site = self.site;
+        let decided = match &site.ingest {
+            Some(ingest) => self.wait_for(ingest.decide(request, site.clock.now())).await?,
+            None => Err(PublishRefusal::NotHere.into()),
         };
-        match decided {
+        // Only now does the encoder hear that it publishes (R03, R09).
+        match decided.and_then(|permit| permit.publish(site.clock.now())) {
             Ok(publication) => {
                 self.session.accept_publish()?;
                 if let Some(peer) = self.session.capabilities() {
                     tracing::debug!(peer = %self.peer, video = %peer.video, audio = %peer.audio, "enhanced RTMP is announced");
                 }
-                listen::watch_publisher(&self.socket);
+                listen::watch_publisher(self.socket.socket());
                 let fed = self.feed(publication).await;
                 self.site.metrics.publisher_ended(how_it_ended(&fed));
                 fed
             }
-            Err(refusal) => {
-                let (code, reason) = match refusal {
+            Err(refused) => {
+                let (code, reason) = match refused.why {
                     PublishRefusal::Busy => ("NetStream.Publish.BadName", "busy"),
                     PublishRefusal::TakenOver => ("NetStream.Publish.BadName", "taken_over"),
                     PublishRefusal::Denied => ("NetStream.Publish.Denied", "denied"),
                     PublishRefusal::NotHere => ("NetStream.Publish.Denied", "not_here"),
                     PublishRefusal::Full => ("NetStream.Publish.Denied", "full"),
                 };
-                self.refuse_publish(code, reason, &refusal.to_string()).await
+                self.refuse_publish(code, reason, &refused.said).await
             }
+        }
+    }
+
+    /// Waits for a decision, unless the encoder leaves first. What it sends meanwhile is read as far as the session holds
+    /// it; the rest waits in the kernel.
+    async fn wait_for<T>(&mut self, decision: impl Future<Output = T>) -> Result<T, Over> {
+        tokio::pin!(decision);
+        loop {
+            let may_read = self.session.may_hold(READ_BUFFER);
+            tokio::select! {
+                biased;
+                decided = &mut decision => return Ok(decided),
+                received = self.receive(), if may_read => received?,
+            }
+            self.take().await?;
         }
     }
 
@@ -263,7 +316,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn feed(&mut self, mut publication: Box<dyn Publication>) -> Result<(), Over> {
-        let stopped = publication.stopped();
+        let (stopped, revoked) = (publication.stopped(), publication.revoked());
         let site = self.site;
         self.read_size = READ_BUFFER;
         // Held to the end: one that can be asked to connect anew is waited for.
@@ -307,6 +360,12 @@ impl<'a> Connection<'a> {
                     self.session.request_reconnect(None, "this server is about to end");
                     leaving = true;
                 }
+                () = revoked.cancelled() => {
+                    // The stream is free at once, whatever time the goodbye takes.
+                    drop(publication);
+                    let why = "the publish key was revoked";
+                    return self.refuse_publish("NetStream.Publish.Denied", "revoked", why).await;
+                }
                 read = tokio::time::timeout(idle, self.read()) => read.map_err(|_| Over::TooSlow)??,
             }
         }
@@ -315,6 +374,11 @@ impl<'a> Connection<'a> {
     // ---- playing ----
 
     async fn play(mut self, app: &str, name: &str, hops: u8, since: Instant) -> Result<(), Over> {
+        if self.socket.is_encrypted() {
+            // The fan-out sends everybody the same bytes, which TLS rules out.
+            let why = "this port takes publishers only: play by rtmp:// or http://";
+            return self.refuse_play(JoinOutcome::BadRequest, why).await;
+        }
         let doorman = &self.site.doorman;
         let there = |endpoint: Endpoint| format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
         let Ok(key) = StreamKey::new(app, name) else {
@@ -346,6 +410,10 @@ impl<'a> Connection<'a> {
             session,
             ..
         } = self;
+        // One over TLS was refused above.
+        let Line::Plain(socket) = socket else {
+            return Err(Over::Refused);
+        };
         let viewer = NewViewer {
             socket: socket.into_std()?.into(),
             peer,
@@ -392,7 +460,7 @@ impl<'a> Connection<'a> {
         self.site.metrics.joined(outcome);
         // Players take both for the end; who comes to see whether this node works tells them apart.
         let code = match outcome {
-            JoinOutcome::Full => PLAY_FAILED,
+            JoinOutcome::Full | JoinOutcome::BadRequest => PLAY_FAILED,
             _ => PLAY_NOT_FOUND,
         };
         self.session.refuse_play(code, why);

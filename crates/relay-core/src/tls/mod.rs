@@ -3,6 +3,8 @@
 //! The origin is the authority ([`PoolCa`]). A leaf names a role and an instance by DNS names under `relay.internal`,
 //! never the host that was dialled, so that nodes may move and clone freely: a verified name *is* the role. All of
 //! TLS runs on ring, passed explicitly; nothing here installs a process-wide provider.
+//!
+//! What is shown to encoders, who are no nodes, is a certificate of the public kind: [`WebCertificate`].
 
 mod ca;
 pub mod hex;
@@ -11,6 +13,7 @@ mod instance;
 mod late;
 mod settings;
 mod verify;
+mod web;
 
 pub use ca::{CaError, EdgeRequest, LEAF_BACKDATE, LEAF_LIFE, Leaf, PoolCa};
 pub use identity::{Credentials, IdentityError, NodeKey};
@@ -23,3 +26,4 @@ pub use settings::{
     server,
 };
 pub use verify::{PinFault, PinnedVerifier, PoolRoot};
+pub use web::{WebCertificate, WebCertificateError};

@@ -20,6 +20,10 @@ use super::told::Told;
 /// by default. A backup is for the few streams that are worth a second encoder.
 pub(super) const MAX_STANDBYS: u64 = 32;
 
+/// How long beyond its grace window a stream waits at most for decisions on those who want to publish it, in milliseconds. A
+/// decision takes some ten seconds at worst; without a bound, one stranger after the other could keep a stream that is over.
+const MAX_HOLD_MS: u64 = 60_000;
+
 /// What all channels share.
 pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
@@ -43,6 +47,17 @@ struct State {
     had_standby: bool,
     /// What was said of this session's encoder.
     told: Told,
+    /// Decisions under way on those who want to publish it.
+    holds: usize,
+}
+
+impl State {
+    /// Whether the end of the grace window has to wait.
+    fn is_held(&self, now: Now) -> bool {
+        let deadline = self.publisher.deadline();
+        let in_time = deadline.is_some_and(|end| now.mono_ms < end.saturating_add(MAX_HOLD_MS));
+        self.holds > 0 && !self.publisher.is_taken() && in_time
+    }
 }
 
 impl Channel {
@@ -56,6 +71,7 @@ impl Channel {
                 stops: Vec::new(),
                 had_standby: false,
                 told: Told::default(),
+                holds: 0,
             }),
         }
     }
@@ -137,9 +153,23 @@ impl Channel {
         Ok(())
     }
 
+    /// It is being decided on one who wants to publish it.
+    pub(super) fn hold(&self) {
+        self.lock().holds += 1;
+    }
+
+    /// That has been decided.
+    pub(super) fn release(&self) {
+        let mut state = self.lock();
+        state.holds = state.holds.saturating_sub(1);
+    }
+
     /// Time has passed: silent publishers are let go, a stream beyond its grace window ends.
     pub(super) fn handle_time(&self, now: Now) {
         let mut state = self.lock();
+        if state.is_held(now) {
+            return;
+        }
         state.publisher.handle_time(now);
         self.settle(&mut state, now);
         let State { stream, told, .. } = &mut *state;

@@ -129,6 +129,13 @@ impl Publishing {
         opened.inspect_err(|refusal| self.shared.counters.refused(*refusal))
     }
 
+    /// Keeps a stream whose publisher is waited for from ending, while it is decided whether one who is there may publish it:
+    /// as long as the hold is held, within a bound (R09). `None` if nobody is waited for.
+    pub fn hold(&self, key: &StreamKey) -> Option<Hold> {
+        let channel = self.channels().get(key).cloned()?;
+        (!channel.is_over()).then(|| Hold::new(channel))
+    }
+
     /// Counts a publisher that was turned away before it got here.
     pub(crate) fn count_refusal(&self, refusal: PublishRefusal) {
         self.shared.counters.refused(refusal);
@@ -242,6 +249,22 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         self.channel.handle_gone(self.session, self.clock.now());
+    }
+}
+
+/// A stream that waits for a decision on its publisher.
+pub struct Hold(Arc<Channel>);
+
+impl Hold {
+    fn new(channel: Arc<Channel>) -> Self {
+        channel.hold();
+        Self(channel)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 

@@ -1,10 +1,12 @@
 //! Stories of the ingest as the server of RTMP and the link see it.
 
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, Waker};
 
 use relay_core::config;
+use relay_core::config::Config;
 use relay_core::limits::Limits;
-use relay_core::serve::ingest::{Ingest, Publication, PublishRequest};
+use relay_core::serve::ingest::{Ingest, Permit, Publication, PublishRequest, Refused};
 use relay_core::stream::policy::SecondPublisher;
 use relay_core::stream::{Dropped, HubConfig, Read};
 
@@ -21,8 +23,9 @@ struct Node {
     hub: Arc<Hub>,
     publishing: Arc<Publishing>,
     encoders: Encoders,
+    access: Arc<Access>,
     secret: String,
-    state: State,
+    state: Arc<State>,
     now: Now,
     _folder: Option<Folder>,
 }
@@ -79,16 +82,19 @@ impl Node {
             max_streams,
             ..HubConfig::default()
         };
-        let state = State::open(folder).unwrap();
-        let key = state.publish_key().unwrap();
-        let secret = key.expose().to_owned();
+        let state = Arc::new(State::open(folder).unwrap());
+        let secret = state.publish_key().unwrap().expose().to_owned();
         let hub = Arc::new(Hub::new(config));
         let clock = Clock::start();
         let records = Arc::new(state.streams().unwrap());
+        let registry = prometheus::Registry::new();
+        let opened = Access::open(&Config::default(), Arc::clone(&state), clock, &registry);
+        let access = Arc::new(opened.unwrap().0);
         let publishing = Publishing::new(Arc::clone(&hub), rules, clock, records);
         Self {
             hub,
-            encoders: Encoders::new(Access::Key(key), Arc::clone(&publishing)),
+            encoders: Encoders::new(Arc::clone(&access), Arc::clone(&publishing)),
+            access,
             publishing,
             secret,
             state,
@@ -102,13 +108,28 @@ impl Node {
     }
 
     fn publish_with(&self, stream: &str, secret: &str) -> Result<Box<dyn Publication>, PublishRefusal> {
+        let permit = self.decide(stream, secret);
+        permit
+            .and_then(|permit| permit.publish(self.now))
+            .map_err(|refused| refused.why)
+    }
+
+    /// Without hooks a decision is there at once.
+    fn decide(&self, stream: &str, secret: &str) -> Result<Box<dyn Permit>, Refused> {
         let request = PublishRequest {
             stream: stream.parse().unwrap(),
             secret: Some(secret.to_owned()),
             backup: false,
+            query: None,
             peer: "192.0.2.1:5000".parse().unwrap(),
+            encrypted: false,
         };
-        self.encoders.publish(request, self.now)
+        let mut decision = self.encoders.decide(request, self.now);
+        let mut context = Context::from_waker(Waker::noop());
+        match decision.as_mut().poll(&mut context) {
+            Poll::Ready(decided) => decided,
+            Poll::Pending => panic!("nobody is asked"),
+        }
     }
 
     fn pass(&mut self, ms: u64) {
@@ -198,6 +219,63 @@ fn a_stream_ends_after_its_grace_window_and_its_line_goes_on() {
     let again = node.hub.get(&key("live/cam")).unwrap();
     assert!(again.last_time() > stream.last_time());
     assert!(again.state().epoch > stream.state().epoch);
+}
+
+/// R09: while it is decided on its publisher a stream is not lost, though its grace window ends; but not for ever.
+#[test]
+fn r09_a_stream_waits_for_the_decision_on_its_publisher() {
+    let mut node = Node::new("hold", 10);
+    assert!(
+        node.publishing.hold(&key("live/cam")).is_none(),
+        "nobody waits for it"
+    );
+    let mut encoder = node.publish("live/cam").unwrap();
+    node.send(&mut *encoder, 0, KEY);
+    let stream = node.hub.get(&key("live/cam")).unwrap();
+    drop(encoder);
+    node.now = node.publishing.clock.now();
+    let hold = node.publishing.hold(&key("live/cam")).unwrap();
+    node.pass(20_000);
+    assert!(!stream.ended(), "it is being decided");
+    let mut encoder = node.publish("live/cam").unwrap();
+    drop(hold);
+    node.send(&mut *encoder, 0, KEY);
+    assert!(!stream.ended());
+    assert_eq!(node.publishing.counts().epochs, 2);
+
+    encoder.handle_unpublish(node.now);
+    drop(encoder);
+    let hold = node.publishing.hold(&key("live/cam")).unwrap();
+    node.pass(74_000);
+    assert!(!stream.ended());
+    node.pass(2_000);
+    assert!(stream.ended(), "decisions without end keep nothing alive");
+    drop(hold);
+}
+
+#[test]
+fn a_revoked_key_ends_its_publisher_and_no_other() {
+    let node = Node::new("revoked", 10);
+    let keys = node.access.keys();
+    let wish = crate::access::KeyWish {
+        id: None,
+        stream: "live/*".parse().unwrap(),
+        from: Vec::new(),
+        expires: None,
+    };
+    let (id, text) = keys.add(wish, node.now).unwrap();
+    let one = node.publish_with("live/one", &text).unwrap();
+    let other = node.publish("live/other").unwrap();
+    let waiting = node.decide("live/late", &text).unwrap();
+    assert_eq!(keys.revoke(&id, node.now).unwrap(), Some(2));
+    assert!(one.revoked().is_cancelled() && !other.revoked().is_cancelled());
+    assert!(!one.stopped().is_cancelled(), "it is told the reason");
+    let late = waiting.publish(node.now).err().map(|refused| refused.why);
+    assert_eq!(
+        late,
+        Some(PublishRefusal::Denied),
+        "revoked between decision and start"
+    );
 }
 
 #[test]

@@ -62,7 +62,6 @@ fn all_of_it_outlives_the_process_and_is_its_owners_alone() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
     let key = state.publish_key().unwrap();
-    assert!(key.matches(&first.2) && !key.matches("") && !key.matches(&first.2[1..]));
     assert!(!format!("{key:?}").contains(&first.2));
 }
 
@@ -83,13 +82,14 @@ fn what_is_damaged_is_named_and_never_made_anew() {
     let state = State::open(&folder.0).unwrap();
     state.pool_ca(now()).unwrap();
     state.instance().unwrap();
-    for file in [CA, INSTANCE, PUBLISH_KEY, TOKENS, REVOKED] {
+    for file in [CA, INSTANCE, PUBLISH_KEY, PUBLISH_KEYS, TOKENS, REVOKED] {
         fs::write(folder.0.join(file), "\u{7}").unwrap();
     }
     let errors = [
         (CA, state.pool_ca(now()).err()),
         (INSTANCE, state.instance().err()),
         (PUBLISH_KEY, state.publish_key().err()),
+        (PUBLISH_KEYS, state.keys().err()),
         (TOKENS, state.tokens().err()),
         (REVOKED, state.revocations().err()),
     ];

@@ -44,8 +44,8 @@ const MEMORY_QUARTERS: usize = 4;
 /// is three; more than this waits only for a peer that asks and does not read.
 const MAX_WAITING_OUTPUT: usize = 8 << 10;
 
-/// Input held while a `publish` or `play` is being decided: one read of the driver's behind the command. The driver
-/// stops reading once it has seen the event, and what it reads of a stranger at a time is a sixteenth of this.
+/// Input held while a `publish` or `play` is being decided: the driver stops reading when no further read of its size would
+/// fit, and so notices until then that the peer has left. What it reads of a stranger at a time is a sixteenth of this.
 const MAX_HELD_INPUT: usize = 64 << 10;
 
 /// How a server presents itself.
@@ -185,6 +185,11 @@ impl Session {
     /// Whether a `publish` or `play` waits for its decision: nothing is read until then.
     pub const fn is_deciding(&self) -> bool {
         matches!(self.phase, Phase::PublishAsked | Phase::PlayAsked)
+    }
+
+    /// Whether so many bytes more can be held while a `publish` or `play` waits for its decision.
+    pub const fn may_hold(&self, more: usize) -> bool {
+        self.held.len() + more <= MAX_HELD_INPUT
     }
 
     /// Memory held for the peer, beyond the session's own few hundred bytes and events not yet polled.
