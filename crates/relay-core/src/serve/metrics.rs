@@ -53,6 +53,7 @@ pub struct ServeMetrics {
     accept_waits: IntCounterVec,
     joins: IntCounterVec,
     publish_refusals: IntCounterVec,
+    faults: IntCounterVec,
     join_seconds: Histogram,
 }
 
@@ -90,6 +91,11 @@ impl ServeMetrics {
                 "Publishers turned away, by reason.",
                 "reason",
             )?,
+            faults: counter(
+                "relay_connection_faults_total",
+                "Connections that a fault of this program ended, by listener: each is worth a report.",
+                "listener",
+            )?,
             join_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "relay_join_seconds",
@@ -109,6 +115,7 @@ impl ServeMetrics {
             &metrics.accept_waits,
             &metrics.joins,
             &metrics.publish_refusals,
+            &metrics.faults,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -118,6 +125,15 @@ impl ServeMetrics {
 
     pub(super) fn accepted(&self, listener: &str) {
         self.connections.with_label_values(&[listener]).inc();
+    }
+
+    pub(super) fn failed(&self, listener: &str) {
+        self.faults.with_label_values(&[listener]).inc();
+    }
+
+    #[cfg(test)]
+    pub(super) fn faults(&self, listener: &str) -> u64 {
+        self.faults.with_label_values(&[listener]).get()
     }
 
     pub(super) fn waited(&self, listener: &str) {

@@ -11,6 +11,8 @@ mod metrics;
 pub(crate) mod pages;
 mod play;
 mod rtmp;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -114,7 +116,12 @@ impl Site {
             };
             let (socket, peer, place) = accepted;
             let serving = serve(Arc::clone(&self), socket, peer);
+            let fault = Fault {
+                metrics: self.metrics.clone(),
+                listener: listener.name(),
+            };
             tasks.spawn(async move {
+                let _fault = fault;
                 serving.await;
                 drop(place);
             });
@@ -143,5 +150,19 @@ impl Site {
         tokio::time::timeout(self.limits.start_wait, ready)
             .await
             .unwrap_or(false)
+    }
+}
+
+/// Counts a connection whose task panics. The runtime sees to it that nobody else is hurt.
+struct Fault {
+    metrics: ServeMetrics,
+    listener: &'static str,
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.failed(self.listener);
+        }
     }
 }
