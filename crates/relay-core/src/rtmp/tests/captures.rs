@@ -17,6 +17,15 @@ pub(super) const FFMPEG_EXTENDED: &[u8] = include_bytes!("../../../tests/fixture
 /// ffmpeg publishes PCM, of which it begins messages with headers of type 3.
 pub(super) const FFMPEG_PCM: &[u8] = include_bytes!("../../../tests/fixtures/rtmp/ffmpeg-pcm.bin");
 
+/// All of them, by name.
+pub(super) const ALL: &[(&str, &[u8])] = &[
+    ("ffmpeg-publish", FFMPEG),
+    ("ffmpeg-pcm", FFMPEG_PCM),
+    ("ffmpeg-extended", FFMPEG_EXTENDED),
+    ("ffmpeg-play", FFMPEG_PLAY),
+    ("rtmpdump-play", RTMPDUMP_PLAY),
+];
+
 /// What a session makes of a capture, letting everyone in.
 pub(super) fn events(capture: &[u8]) -> Vec<Event> {
     events_in_pieces(capture, std::iter::repeat(16 << 10))

@@ -4,7 +4,9 @@ mod captures;
 mod chunks;
 mod encoder;
 mod fuzz;
+mod oracles;
 mod real_programs;
+mod replays;
 mod session;
 
 use super::address::Url;
