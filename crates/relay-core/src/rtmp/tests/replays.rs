@@ -13,11 +13,14 @@ use crate::rtmp::handshake::PACKET_BYTES;
 use crate::rtmp::message::MessageType;
 use crate::rtmp::server::{Config, Event, Session};
 
-/// Up to here every point is tried: handshake, commands, headers and the first pictures.
-const EVERY_POINT_TO: usize = 6000;
+/// A capture as small as this, a viewer's few words, is cut at every point.
+const SMALL: usize = 4096;
 
-/// Of the rest so many are, taken by chance.
-const POINTS_BEYOND: usize = 60;
+/// Of a larger one these points are all tried: the end of the handshake, commands, headers and the first pictures.
+const EVERY_POINT: std::ops::Range<usize> = 3060..4800;
+
+/// So many of the others are, taken by chance.
+const OTHERS: usize = 100;
 
 /// What a session makes of a capture.
 #[derive(Debug, PartialEq)]
@@ -76,11 +79,16 @@ fn every_capture_tells_the_same_at_every_split_point() {
         let whole = in_reads(capture);
         let one = capture.chunks(1).collect::<Vec<_>>();
         assert_eq!(replay(&one), whole, "{name}, byte by byte");
-        let beyond = (0..POINTS_BEYOND).map(|_| {
+        let every = if capture.len() <= SMALL {
+            0..capture.len()
+        } else {
+            EVERY_POINT
+        };
+        let others = (0..OTHERS).map(|_| {
             let chance = chance.next_u64();
             usize::try_from(chance % capture.len() as u64).unwrap()
         });
-        for cut in (0..EVERY_POINT_TO.min(capture.len())).chain(beyond) {
+        for cut in every.chain(others) {
             let (before, behind) = capture.split_at(cut);
             let mut pieces = vec![before];
             pieces.extend(behind.chunks(16 << 10));
