@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod behaviours;
 mod browser;
 mod budget;
 mod byte_exactness;

@@ -5,6 +5,7 @@
 
 mod peer;
 mod script;
+mod words;
 
 use arbitrary::Unstructured;
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 use arbitrary::{Result, Unstructured};
 
 use super::peer::{Peer, Sent};
+use super::words::{CALLS, TEXTS, value};
 use crate::amf0::{self, Value};
 use crate::flv::TagKind;
 use crate::rtmp::command::Command;
@@ -14,44 +15,6 @@ const MAX_STEPS: usize = 80;
 
 /// The longest body of a tag here: more than ten chunks of the usual size.
 const MAX_BODY: usize = 3000;
-
-/// Apps, names and keys, plain and odd (R30).
-const TEXTS: [&str; 14] = [
-    "live",
-    "cam",
-    "cam?key=s3",
-    "live/instance?token=a%20b",
-    "",
-    "/",
-    "..",
-    "cam?hop=2",
-    "%00",
-    "a/b/c/d",
-    "cam?key=",
-    "k\u{e4}mera",
-    "?",
-    "cam&key=s3",
-];
-
-/// Names of commands, with those that mean something here first.
-const CALLS: [&str; 16] = [
-    "createStream",
-    "releaseStream",
-    "FCPublish",
-    "FCUnpublish",
-    "FCSubscribe",
-    "deleteStream",
-    "closeStream",
-    "getStreamLength",
-    "_checkbw",
-    "pause",
-    "pauseRaw",
-    "_result",
-    "_error",
-    "onStatus",
-    "seek",
-    "",
-];
 
 /// A peer's bytes, and what is known of them.
 #[derive(Debug)]
@@ -360,38 +323,4 @@ impl Writing {
         }
         self.send(choices, MessageType::Aggregate, payload)
     }
-}
-
-/// Any AMF0 value, a few levels deep.
-fn value(choices: &mut Unstructured<'_>, depth: usize) -> Result<Value> {
-    let kinds = if depth < 4 { 12 } else { 7 };
-    Ok(match choices.int_in_range(0..=kinds)? {
-        0 => Value::Number(choices.arbitrary()?),
-        1 => Value::Boolean(choices.arbitrary()?),
-        2 => (*choices.choose(&TEXTS)?).into(),
-        3 => Value::Null,
-        4 => Value::Undefined,
-        5 => Value::Date(choices.arbitrary()?),
-        6 => Value::LongString((*choices.choose(&TEXTS)?).to_owned()),
-        7 => Value::Unsupported,
-        8 | 9 => Value::Object(properties(choices, depth)?),
-        10 | 11 => Value::EcmaArray(properties(choices, depth)?),
-        _ => {
-            let count = choices.int_in_range(0..=4)?;
-            Value::StrictArray(
-                (0..count)
-                    .map(|_| value(choices, depth + 1))
-                    .collect::<Result<_>>()?,
-            )
-        }
-    })
-}
-
-fn properties(choices: &mut Unstructured<'_>, depth: usize) -> Result<Vec<(String, Value)>> {
-    let count = choices.int_in_range(0..=4)?;
-    let property = |_| {
-        let name = (*choices.choose(&TEXTS)?).to_owned();
-        Ok((name, value(choices, depth + 1)?))
-    };
-    (0..count).map(property).collect()
 }

@@ -7,6 +7,7 @@ mod fuzz;
 mod oracles;
 mod real_programs;
 mod replays;
+mod scuffle;
 mod session;
 
 use super::address::Url;

@@ -69,9 +69,9 @@ fn in_reads(capture: &[u8]) -> Story {
     replay(&capture.chunks(16 << 10).collect::<Vec<_>>())
 }
 
-/// R31: no encoder that worked stops to.
+/// No encoder that worked stops to.
 #[test]
-fn every_capture_tells_the_same_at_every_split_point() {
+fn r31_every_capture_tells_the_same_at_every_split_point() {
     let seed: u64 = std::env::var("RELAY_TEST_SEED").map_or(2026, |text| text.parse().unwrap());
     println!("RELAY_TEST_SEED={seed}");
     let mut chance = TestRng::from_seed(RngAlgorithm::ChaCha, &seed.to_le_bytes().repeat(4));
@@ -111,7 +111,7 @@ fn every_capture_is_here() {
 
 /// Each publishes what its catalogue says, from the first tag to the last word.
 #[test]
-fn every_encoder_publishes() {
+fn r13_r40_every_encoder_publishes() {
     for (name, capture) in captures::ALL.iter().filter(|(name, _)| !name.ends_with("-play")) {
         let events = in_reads(capture).events;
         let Some(Event::Publish {
@@ -148,4 +148,35 @@ fn every_encoder_publishes() {
         let seconds = audio.last().max(video.last()).copied().unwrap_or_default() / 1000;
         assert!(seconds >= 1 || *name == "ffmpeg-9-flac", "{name}: {seconds} s");
     }
+}
+
+/// B-frames are sent in the order of decoding, each with how much later it is shown: x264 was asked for two in a row.
+#[test]
+fn r42_composition_offsets_of_b_frames_pass() {
+    let capture = captures::ALL.iter().find(|(name, _)| *name == "ffmpeg-video");
+    let (_, capture) = capture.unwrap();
+    let frames: Vec<_> = in_reads(capture)
+        .events
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Tag {
+                kind: TagKind::Video,
+                time,
+                payload,
+            } if payload[1] == 1 => {
+                let offset = u32::from_be_bytes([0, payload[2], payload[3], payload[4]]);
+                Some((time, time + offset))
+            }
+            _ => None,
+        })
+        .collect();
+    let (decoded, shown): (Vec<_>, Vec<_>) = frames.into_iter().unzip();
+    assert!(decoded.is_sorted() && !shown.is_sorted(), "{decoded:?} {shown:?}");
+    let mut in_order = shown;
+    in_order.sort_unstable();
+    let steady = |pair: &[u32]| pair[0] + 100 == pair[1];
+    assert!(
+        in_order.windows(2).all(steady),
+        "every picture has its time: {in_order:?}"
+    );
 }
