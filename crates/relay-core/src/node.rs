@@ -31,7 +31,7 @@ use crate::serve::{BindError, Doorman, ListenConfig, Listener, ServeLimits, Serv
 use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
 
 /// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
-const BUDGET_CHECK: Duration = Duration::from_millis(250);
+const BUDGET_CHECK: Duration = Duration::from_millis(200);
 
 /// How long a viewer of a stream that has no start point yet is held before it is told to come again: longer than an
 /// ordinary keyframe interval.
@@ -247,10 +247,9 @@ impl Node {
     }
 
     fn watch_budget(&self) {
-        let (hub, stop) = (Arc::clone(&self.hub), self.stop.clone());
+        let (hub, stop, clock) = (Arc::clone(&self.hub), self.stop.clone(), self.clock);
         self.tasks.spawn(async move {
-            let mut tick = tokio::time::interval(BUDGET_CHECK);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut tick = clock.every(BUDGET_CHECK);
             let mut shed = 0;
             while stop.run_until_cancelled(tick.tick()).await.is_some() {
                 hub.enforce_budget();

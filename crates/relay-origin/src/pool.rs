@@ -13,7 +13,6 @@ use relay_core::pool::{
     Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals,
 };
 use relay_core::serve::{Elsewhere, chance};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Floors;
@@ -140,8 +139,7 @@ impl Pool {
     /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and
     /// what they carry now and then.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = self.clock.every(LOOK);
         let (mut written, mut written_ms) = (Vec::new(), 0);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let now = self.clock.now();

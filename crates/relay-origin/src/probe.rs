@@ -26,7 +26,6 @@ use relay_core::clock::Clock;
 use relay_core::pool::Endpoint;
 use relay_core::stream::{Hub, Stream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::ProbeMetrics;
@@ -76,8 +75,7 @@ impl Prober {
 
     /// Goes wherever the pool wants somebody to look, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = self.clock.every(LOOK);
         let mut visits = JoinSet::new();
         loop {
             tokio::select! {

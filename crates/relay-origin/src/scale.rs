@@ -14,7 +14,6 @@ use relay_core::pool::{Need, Own, ScaleRules, Scaler, Start};
 use relay_core::serve::Doorman;
 use relay_core::stream::Hub;
 use relay_core::token::JoinToken;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StartError;
@@ -86,8 +85,7 @@ impl ScaleOut {
 
     /// Looks each second, and starts what is wanted, until `stop`. A program that runs then is ended.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = self.clock.every(LOOK);
         let (mut was_full, mut missed) = (false, 0);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let now = self.clock.now();

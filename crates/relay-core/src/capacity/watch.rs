@@ -7,7 +7,6 @@ use std::time::Duration;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 use tokio::sync::oneshot;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cost, Counters, Estimate, Verdict, glance};
@@ -78,8 +77,7 @@ pub(crate) async fn watch(
         Some(None) => {}
         None => return,
     }
-    let mut tick = tokio::time::interval(LOOK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = clock.every(LOOK);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         estimate.handle_counters(clock.now().mono_ms, counters());
         let verdict = estimate.verdict();

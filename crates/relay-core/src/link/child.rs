@@ -385,8 +385,7 @@ impl<'a> Keeper<'a> {
     }
 
     async fn run(&mut self) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = self.child.0.clock.every(LOOK);
         loop {
             let dialling = async {
                 match &mut self.dialling {

@@ -401,10 +401,8 @@ impl Session<'_> {
     /// Pings, and tells of changes: of this node's own place, of the pool.
     async fn keep_talking(&self) {
         let mut hops = self.parent.0.hops.clone();
-        let mut ping = tokio::time::interval(PING);
-        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut news = tokio::time::interval(NEWS);
-        news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let clock = self.parent.0.clock;
+        let (mut ping, mut news) = (clock.every(PING), clock.every(NEWS));
         let (mut policy, mut seconds) = (None, 0_u32);
         let (mut nonce, mut may_move) = (0, true);
         loop {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
-
 use super::Node;
 use crate::admission::{Bandwidth, Bounds, Load};
 use crate::check::Facts;
@@ -80,10 +78,9 @@ impl Counted {
 impl Node {
     /// Tells the doorman what is counted, from now on.
     pub(super) fn keep_doorman_posted(&self, counted: Counted) {
-        let (doorman, stop) = (Arc::clone(&self.doorman), self.stop.clone());
+        let (doorman, stop, clock) = (Arc::clone(&self.doorman), self.stop.clone(), self.clock);
         self.tasks.spawn(async move {
-            let mut tick = tokio::time::interval(LOOK);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut tick = clock.every(LOOK);
             let (mut looks, mut memory, mut filled) = (0_u32, None, Instant::now());
             while stop.run_until_cancelled(tick.tick()).await.is_some() {
                 if looks.is_multiple_of(LOOKS_PER_MEMORY) {

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 /// Events taken per wait: few calls for many events, and few enough that the thread's timer is looked at in time where each
 /// of them brings tens of kilobytes.
-const EVENTS_PER_WAIT: usize = 64;
+pub(super) const EVENTS_PER_WAIT: usize = 64;
 
 /// What epoll says of one viewer.
 #[derive(Clone, Copy, Debug)]

@@ -47,7 +47,7 @@ use keeper::Keeper;
 const MAX_REMEMBERED: usize = 4096;
 
 /// How often silence and grace windows are looked at: fine enough for windows of seconds, and nothing to a processor.
-const SWEEP: Duration = Duration::from_millis(250);
+const SWEEP: Duration = Duration::from_millis(200);
 
 /// How patient the configuration is with publishers.
 pub fn patience(config: &config::Origin) -> Patience {
@@ -87,8 +87,7 @@ impl Publishing {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let keeper_stop = CancellationToken::new();
         let keeping = tokio::spawn(Arc::clone(&self.shared.keeper).run(keeper_stop.clone()));
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut sweep = self.clock.every(SWEEP);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
