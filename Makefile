@@ -43,7 +43,7 @@ deny: ## Run cargo-deny, where it is installed
 fuzz: ## Fuzz every parser and the whole RTMP session, guided by coverage, 60 s each; takes nightly and cargo-fuzz (FUZZ="amf0 session" for some, FUZZ_SECONDS=600)
 	@CARGO=$(CARGO) scripts/fuzz $(FUZZ)
 
-demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_PORTS=20000 moves the ports, STARTER=1 puts it into a small instance)
+demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_GROW=1 brings a crowd, for which the origin starts more edges; DEMO_PORTS=20000 moves the ports, STARTER=1 puts it into a small instance)
 	@exec $(if $(STARTER),scripts/starter -- )$(TARGET)/debug/demo
 
 tools: ## Install the programs of others that tests need: ffmpeg, rtmpdump, chromium, systemd-analyze, dig, drill, promtool, playwright-core

@@ -3,6 +3,7 @@
 
 mod card;
 mod ground;
+mod growth;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use card::Card;
 use ground::Ground;
+use growth::Growth;
 
 /// The clip's stream.
 const CLIP: &str = "live/bunny";
@@ -51,7 +53,12 @@ async fn show() -> Result<()> {
 }
 
 async fn play(ground: &Ground) -> Result<()> {
-    let (origin, edges) = start(ground).await?;
+    // Dropped after the origin, which starts what this ends.
+    let mut growth = match Growth::is_wanted() {
+        true => Some(Growth::below(ground.stage().folder())?),
+        false => None,
+    };
+    let (origin, edges) = start(ground, growth.as_ref()).await?;
     let mut viewer = Viewer::watch(Flavour::Http11, &edges[1].flv(CLIP), None);
     viewer.gets(1).await?;
     let publish = origin.publish_url(YOURS).await?;
@@ -62,15 +69,22 @@ async fn play(ground: &Ground) -> Result<()> {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         seen.print_second(&viewer, &edges).await;
+        if let Some(growth) = &mut growth {
+            println!("{}", growth.goes_on(&origin, CLIP).await?);
+        }
         if let Some(end) = viewer.ask(|report| report.ended.clone()) {
             bail!("the viewer's connection ended: {end}");
         }
     }
 }
 
-/// The origin with the clip, an edge, and an edge of that edge.
-async fn start(ground: &Ground) -> Result<(Origin, [Node; 2])> {
-    let mut origin = Origin::prepare(ground.stage(), "origin", ground.ports(0))?;
+/// The origin with the clip, an edge, and an edge of that edge. One whose pool is to grow leaves all viewers to its edges.
+async fn start(ground: &Ground, growth: Option<&Growth>) -> Result<(Origin, [Node; 2])> {
+    let (stage, ports) = (ground.stage(), ground.ports(0));
+    let mut origin = match growth {
+        Some(growth) => Origin::of_pool(stage, ports, &growth.of_origin())?,
+        None => Origin::prepare(stage, "origin", ports)?,
+    };
     let clip = relay_tests::footage::clip_path();
     origin.configure(&format!(
         "[[source]]\nfile = \"{}\"\nstream = \"{CLIP}\"\nloop = true",
@@ -78,9 +92,13 @@ async fn start(ground: &Ground) -> Result<(Origin, [Node; 2])> {
     ));
     origin.start().await?;
     let token = origin.token().await?;
-    let mut edge = edge_with_token(ground.stage(), "edge-1", ground.ports(1), &token)?;
+    let mut edge = edge_with_token(stage, "edge-1", ground.ports(1), &token)?;
+    let mut deep = edge_with_token(stage, "edge-2", ground.ports(2), &token)?.under(&edge);
+    if growth.is_some() {
+        edge.configure(&Growth::of_edge(false));
+        deep.configure(&Growth::of_edge(true));
+    }
     edge.start().await?;
-    let mut deep = edge_with_token(ground.stage(), "edge-2", ground.ports(2), &token)?.under(&edge);
     deep.start().await?;
     deep.shows(CLIP).await?;
     Ok((origin, [edge, deep]))

@@ -110,6 +110,7 @@ fn shoot(port: u16, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// R23: a handshake has its time, too.
 #[test]
 fn a_connection_that_says_nothing_is_ended() {
     story("silent_connections", Turn::Beside, async |stage| {

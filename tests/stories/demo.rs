@@ -9,7 +9,7 @@ use relay_tests::footage::Synthetic;
 use relay_tests::ledger::Ledger;
 use relay_tests::metrics::Metrics;
 use relay_tests::ports::{free_port, is_free};
-use relay_tests::process::Process;
+use relay_tests::process::{Process, is_alive};
 use relay_tests::story::{Turn, profile_dir, story, target_dir};
 use relay_tests::viewer::{Flavour, Viewer};
 use relay_tests::wait::until;
@@ -86,6 +86,35 @@ fn a_demo_runs_and_leaves_nothing() {
         );
         ensure!(!card.exists(), "its card is left");
         ensure!(is_free(base), "port {base} is still in use");
+        Ok(())
+    });
+}
+
+/// `DEMO_GROW=1`: viewers come, the origin has an edge started for them, and that ends with the rest.
+#[test]
+fn a_demo_grows_and_leaves_nothing() {
+    story("demo_grow", Turn::Alone, async |stage| {
+        let base = free_port();
+        let mut demo = Command::new(profile_dir()?.join("demo"));
+        demo.env("DEMO_PORTS", base.to_string()).env("DEMO_GROW", "1");
+        let mut demo = Process::spawn(stage, "demo", &mut demo)?;
+        demo.line_with("3 edges serve").await?;
+        let folder = target_dir()?.join(format!("demo-{base}"));
+        let started = std::fs::read_dir(folder.join("started"))?.flatten();
+        let pids: Vec<String> = started
+            .filter_map(|edge| std::fs::read_to_string(edge.path().join("pid")).ok())
+            .collect();
+        ensure!(!pids.is_empty(), "nothing was started");
+        demo.signal(Signal::INT)?;
+        demo.succeeded().await?;
+        for pid in pids {
+            let process = PathBuf::from("/proc").join(pid.trim());
+            until(format!("{} to be gone", process.display()), async || {
+                (!is_alive(&process)).then_some(())
+            })
+            .await?;
+        }
+        ensure!(!folder.exists(), "its folder is left");
         Ok(())
     });
 }

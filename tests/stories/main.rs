@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod bad_peers;
 mod behaviours;
 mod browser;
 mod budget;
@@ -19,6 +20,7 @@ mod descriptors;
 mod dns;
 mod drain;
 mod edge_cut_off;
+mod encoder_leaves;
 mod ffmpeg_publishes_everyone_watches;
 mod first_start;
 mod fuzz;
@@ -39,3 +41,7 @@ mod rogue_children;
 mod scale_out;
 mod sinks;
 mod stalled_viewer;
+mod starter;
+mod steady_arrival;
+mod systemd;
+mod uplink;

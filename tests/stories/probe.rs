@@ -204,6 +204,56 @@ fn a_frozen_edge_is_out_and_comes_back() {
     });
 }
 
+/// How long an edge stands still, and for how long it goes on before it does so again.
+const STANDS_STILL: Duration = Duration::from_secs(2);
+
+/// R84: an edge that stands still now and then gives newcomers their first frames all the same: only one who stays notices.
+#[test]
+fn an_edge_that_stalls_now_and_then_is_out_until_it_goes_on_evenly() {
+    story("probe_stalls", Turn::Alone, async |stage| {
+        let ledger = Ledger::default();
+        let (origin, _encoder) = live(stage, &ledger).await?;
+        let mut edge = origin.edge("edge").await?;
+        let middleman = Middleman::before(edge.ports().http).await?;
+        reached_at(&mut edge, middleman.port());
+        edge.start().await?;
+        viewers_go(&origin, Some(middleman.port()), Instant::now()).await?;
+
+        let begun = Instant::now();
+        let stalling = async {
+            loop {
+                middleman.becomes(Mood::Holding);
+                tokio::time::sleep(STANDS_STILL).await;
+                middleman.becomes(Mood::Honest);
+                tokio::time::sleep(STANDS_STILL).await;
+            }
+        };
+        let out = tokio::select! {
+            out = viewers_go(&origin, None, begun) => out?,
+            () = stalling => unreachable!("it goes on for ever"),
+        };
+        let edges = origin.edges_are(&["unreachable"]).await?;
+        let why = edges[0]["why"].as_str().unwrap_or_default().to_owned();
+        middleman.becomes(Mood::Honest);
+        let back = viewers_go(&origin, Some(middleman.port()), Instant::now()).await?;
+        println!(
+            "probe: an edge that stalls is out after {out:.1?} ({why}), and back {back:.1?} after it is mended"
+        );
+        ensure!(out < OUT, "a stalling edge is out after {out:?}");
+        ensure!(why.contains("stops for more than a second"), "{why}");
+        ensure!(
+            back > Duration::from_secs(5),
+            "back after {back:?}, without a doubt"
+        );
+        let metrics = origin.metrics().await?;
+        let stalled = metrics.sum_where("relay_probe_results_total", "result=\"stalled\"");
+        ensure!(stalled >= Some(2.0), "{stalled:?} gaps");
+        let stays = metrics.sum("relay_probe_gap_seconds_count");
+        ensure!(stays >= Some(1.0), "{stays:?} stays");
+        Ok(())
+    });
+}
+
 /// Where the origin cannot come as viewers do, each edge that is linked is believed.
 #[test]
 fn an_origin_that_may_not_probe_believes() {

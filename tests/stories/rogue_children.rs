@@ -1,20 +1,17 @@
 //! Whoever has no certificate of this pool gets no byte of media on the link.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint};
+use quinn::Connection;
 use rcgen::{CertificateParams, KeyPair};
 use relay_core::clock::{Clock, Now};
-use relay_core::tls::{
-    Credentials, EdgeRequest, LINK_ALPN, NodeKey, ORIGIN_NAME, PoolCa, PoolRoot, link_client, provider,
-};
+use relay_core::tls::{LINK_ALPN, PoolCa, PoolRoot, link_client, provider};
 use relay_tests::cluster::Origin;
 use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::ledger::Ledger;
+use relay_tests::member::{credentials, dial, pool_ca};
 use relay_tests::story::{Turn, story};
 use relay_tests::wait::within;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -134,31 +131,9 @@ async fn gets_nothing(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-async fn dial(origin: &Origin, config: rustls::ClientConfig) -> Result<Connection> {
-    let endpoint = Endpoint::client("127.0.0.1:0".parse()?)?;
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(config)?));
-    let address = ([127, 0, 0, 1], origin.ports().link).into();
-    let connecting = endpoint.connect_with(config, address, ORIGIN_NAME)?;
-    Ok(within("the handshake", connecting).await??)
-}
-
-/// The origin's own authority, from its state folder: whoever reads that is no rogue, but here has to make one.
-fn pool_ca(origin: &Origin) -> Result<PoolCa> {
-    for entry in std::fs::read_dir(origin.state_dir())? {
-        let text = std::fs::read_to_string(entry?.path()).unwrap_or_default();
-        if let Ok(ca) = PoolCa::from_pem(&text) {
-            return Ok(ca);
-        }
-    }
-    bail!("there is no authority in {}", origin.state_dir().display())
-}
-
 /// TLS settings with a leaf that `ca` signed at a moment.
 fn member_of(ca: &PoolCa, root: &CertificateDer<'static>, signed: Now) -> Result<rustls::ClientConfig> {
-    let key = NodeKey::generate()?;
-    let request = EdgeRequest::from_der(&key.request()?)?;
-    let leaf = ca.sign_edge(&request, key.instance(), DAY, signed)?;
-    let credentials = Credentials::new(&key, leaf.chain)?;
+    let credentials = credentials(ca, DAY, signed)?;
     let root = PoolRoot::new(root.clone())?;
     link_client(credentials, &root).context("the settings of a member")
 }

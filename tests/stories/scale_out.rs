@@ -1,7 +1,7 @@
 //! More edges by themselves: the origin starts one when those that are there run short, and no program that it starts for
 //! that can hold it up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,41 +12,17 @@ use relay_tests::encoder::Encoder;
 use relay_tests::footage::Synthetic;
 use relay_tests::http::ask;
 use relay_tests::ledger::Ledger;
-use relay_tests::process::{Log, output_of};
+use relay_tests::process::{Log, is_alive, output_of};
 use relay_tests::story::{Stage, Turn, profile_dir, story, workspace_dir};
+use relay_tests::strays::Strays;
 use relay_tests::viewer::{Flavour, Viewer};
 use relay_tests::wait::until;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 
 const STREAM: &str = "live/cam";
 
 /// More viewers than fit on one edge of the story.
 const MANY: usize = 12;
-
-/// Edges that were started by a script, and end with the story.
-struct Strays(PathBuf);
-
-impl Strays {
-    /// Their process numbers and what they printed.
-    fn list(&self) -> Vec<(Pid, String)> {
-        let folders = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
-        let each = folders.filter_map(|folder| {
-            let pid = std::fs::read_to_string(folder.path().join("pid")).ok()?;
-            let log = std::fs::read_to_string(folder.path().join("log")).ok()?;
-            Some((Pid::from_raw(pid.trim().parse().ok()?)?, log))
-        });
-        each.collect()
-    }
-}
-
-impl Drop for Strays {
-    fn drop(&mut self) {
-        for (pid, _) in self.list() {
-            // One that has ended already is what is wanted.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
-}
 
 /// Where the origin sends one more viewer: elsewhere, or to itself.
 async fn next_place(origin: &Origin) -> Result<String> {
@@ -93,20 +69,9 @@ fn hook(command: &[&str], keys: &str) -> String {
 #[test]
 fn a_second_edge_joins_by_itself() {
     story("scale_out", Turn::Beside, async |stage| {
-        let strays = Strays(stage.folder().join("strays"));
-        let script = workspace_dir().join("scripts/scale-out-here");
-        let program = profile_dir()?.join("relay-edge");
-        let command = [
-            &script.to_string_lossy(),
-            "--folder",
-            &strays.0.to_string_lossy(),
-            "--program",
-            &program.to_string_lossy(),
-            "--listen",
-            "127.0.0.1",
-            "--capacity",
-            "3Mbit",
-        ];
+        let strays = Strays::below(stage.folder().join("strays"));
+        let command = strays.hook("3Mbit")?;
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let keys = format!(
             "uplink = \"20Mbit\"\n{}",
             hook(&command, "cooldown = \"1s\"\nmax_edges = 2")
@@ -301,13 +266,6 @@ fn one_that_runs_ends_with_the_origin() {
         })
         .await
     });
-}
-
-/// Whether a process is there, and is no mere remnant.
-fn is_alive(process: &Path) -> bool {
-    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use relay_core::token::{Address, JoinToken};
 use serde_json::Value;
 
+use crate::lab::Line;
 use crate::story::Stage;
 use crate::wait::until;
 
@@ -67,6 +68,23 @@ impl Origin {
         let mut origin = Self::prepare(stage, name, Ports::free())?;
         origin.node.configure(tables);
         Ok(origin)
+    }
+
+    /// An origin at the far end of a line, not started yet; with further keys of `[origin]`.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn at_the_end_of(line: &Line, stage: &Stage, keys: &str) -> Result<Self> {
+        let mut node = Node::new(stage, "origin", "relay-origin", Ports::free())?;
+        let state = node.state_dir();
+        let host = line.address();
+        node.configure(&format!(
+            "[origin]\nstate_dir = \"{}\"\npublic_host = \"{host}\"\n{keys}",
+            state.display()
+        ));
+        node.move_to(host);
+        node.launched_by(line.words());
+        Ok(Self { node })
     }
 
     /// A running origin with free ports.
@@ -170,7 +188,11 @@ impl Origin {
     /// When the program is not built, or no token is made.
     pub async fn edge(&self, name: &str) -> Result<Node> {
         let token = self.token().await?;
-        edge_with_token(self.stage(), name, Ports::free(), &token)
+        let mut edge = edge_with_token(self.stage(), name, Ports::free(), &token)?;
+        if !self.is_here() {
+            edge.dial_afar();
+        }
+        Ok(edge)
     }
 }
 

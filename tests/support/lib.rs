@@ -4,12 +4,14 @@
 //! our own, written from the specifications.
 //!
 //! - [`story`]: the frame of each story, its stage, and who runs beside whom.
-//! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others.
+//! - [`node`], [`cluster`]: origins and edges as real programs; [`process`]: any program; [`tools`]: those of others;
+//!   [`strays`]: those that a start hook started.
 //! - [`footage`], [`encoder`]: what is published, and by whom; [`ledger`]: the record of it.
 //! - [`viewer`], [`crowd`], [`idler`]: who watches; [`checker`]: the judge in each who looks.
-//! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one.
+//! - [`link`], [`middleman`], [`wall_clock`]: what can go wrong between nodes, before one and within one; [`member`]: a node that is up
+//!   to no good; [`lab`]: a line of limited rate.
 //! - [`calibration`], [`memory`], [`metrics`]: figures.
-//! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`]: small tools.
+//! - [`wait`], [`ports`], [`random`], [`http`], [`flv`], [`media`], [`rtmp`], [`question`]: small tools.
 
 pub mod calibration;
 pub mod checker;
@@ -20,18 +22,22 @@ pub mod flv;
 pub mod footage;
 pub mod http;
 pub mod idler;
+pub mod lab;
 pub mod ledger;
 pub mod link;
 pub mod media;
+pub mod member;
 pub mod memory;
 pub mod metrics;
 pub mod middleman;
 pub mod node;
 pub mod ports;
 pub mod process;
+pub mod question;
 pub mod random;
 pub mod rtmp;
 pub mod story;
+pub mod strays;
 pub mod tools;
 pub mod viewer;
 pub mod wait;

@@ -1,13 +1,12 @@
-//! Somebody between viewers and a node's TCP port: honest, lying, or mute.
+//! Somebody between viewers and a node's TCP port: honest, lying, mute, or holding things up.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ports::free_port;
@@ -24,12 +23,14 @@ pub enum Mood {
     Lying,
     /// Takes connections and passes nothing back, as a node does that hangs.
     Mute,
+    /// Takes connections, and keeps what the node says until it is in another mood, as a machine does that stands still.
+    Holding,
 }
 
 /// A port that leads to another one by way of somebody.
 pub struct Middleman {
     port: u16,
-    mood: Arc<AtomicU8>,
+    mood: watch::Sender<Mood>,
     task: JoinHandle<()>,
 }
 
@@ -42,8 +43,8 @@ impl Middleman {
         let port = free_port();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.context("opening the middleman's port")?;
-        let mood = Arc::new(AtomicU8::new(Mood::Honest as u8));
-        let task = tokio::spawn(serve(listener, node, Arc::clone(&mood)));
+        let (mood, known) = watch::channel(Mood::Honest);
+        let task = tokio::spawn(serve(listener, node, known));
         Ok(Self { port, mood, task })
     }
 
@@ -54,7 +55,7 @@ impl Middleman {
 
     /// How it behaves from now on.
     pub fn becomes(&self, mood: Mood) {
-        self.mood.store(mood as u8, Ordering::Relaxed);
+        self.mood.send_replace(mood);
     }
 }
 
@@ -64,14 +65,14 @@ impl Drop for Middleman {
     }
 }
 
-async fn serve(listener: TcpListener, node: u16, mood: Arc<AtomicU8>) {
+async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((viewer, _)) = listener.accept().await else {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let mood = Arc::clone(&mood);
+        let mood = mood.clone();
         connections.spawn(async move {
             let Ok(node) = TcpStream::connect((Ipv4Addr::LOCALHOST, node)).await else {
                 return;
@@ -81,24 +82,27 @@ async fn serve(listener: TcpListener, node: u16, mood: Arc<AtomicU8>) {
             tokio::select! {
                 // Either end's close ends both.
                 _ = tokio::io::copy(&mut asks, &mut asked) => {}
-                () = pass_back(answers, answered, &mood) => {}
+                () = pass_back(answers, answered, mood) => {}
             }
         });
     }
 }
 
-async fn pass_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mood: &AtomicU8) {
+async fn pass_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mood: watch::Receiver<Mood>) {
     let mut finder = Finder::default();
     let mut piece = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
         let piece = &mut piece[..length];
-        let mood = mood.load(Ordering::Relaxed);
+        let mood = match mood.wait_for(|mood| *mood != Mood::Holding).await {
+            Ok(mood) => *mood,
+            Err(_) => return,
+        };
         for byte in piece.iter_mut() {
-            if finder.is_due(*byte) && mood == Mood::Lying as u8 {
+            if finder.is_due(*byte) && mood == Mood::Lying {
                 *byte ^= 1;
             }
         }
-        if mood != Mood::Mute as u8 && to.write_all(piece).await.is_err() {
+        if mood != Mood::Mute && to.write_all(piece).await.is_err() {
             return;
         }
     }

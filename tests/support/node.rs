@@ -1,5 +1,6 @@
 //! A node: one of the real programs, on free ports of the loopback address, with a folder of its own.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -53,6 +54,12 @@ pub struct Node {
     program: PathBuf,
     folder: PathBuf,
     ports: Ports,
+    /// Where it listens, and is reached.
+    host: IpAddr,
+    /// Where its HTTP viewers come, if that is elsewhere on the loopback network.
+    http_host: Option<Ipv4Addr>,
+    /// Whether its links lead off this machine.
+    dials_afar: bool,
     /// Tables beyond the common ones, as TOML.
     tables: String,
     environment: Vec<(String, String)>,
@@ -77,6 +84,9 @@ impl Node {
             program: program_path,
             folder,
             ports,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            http_host: None,
+            dials_afar: false,
             tables: String::new(),
             environment: Vec::new(),
             launcher: Vec::new(),
@@ -87,6 +97,15 @@ impl Node {
     /// Its ports.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// Takes HTTP viewers at another address of the loopback network: as an edge, under one name with others that have the same port.
+    pub fn at(mut self, last: u8) -> Self {
+        let host = Ipv4Addr::new(127, 0, 0, last);
+        self.http_host = Some(host);
+        let port = self.ports.http;
+        self.configure(&format!("[edge]\npublic = [\"http://{host}:{port}\"]"));
+        self
     }
 
     /// Its name in the story.
@@ -118,6 +137,21 @@ impl Node {
     /// Has another program start it and become it, such as `taskset -c 0`; for the next start.
     pub fn launched_by(&mut self, words: impl IntoIterator<Item = String>) {
         self.launcher = words.into_iter().collect();
+    }
+
+    /// Puts it elsewhere than on the loopback address; for the next start.
+    pub(crate) fn move_to(&mut self, host: IpAddr) {
+        self.host = host;
+    }
+
+    /// Lets it dial nodes that are elsewhere; for the next start.
+    pub(crate) fn dial_afar(&mut self) {
+        self.dials_afar = true;
+    }
+
+    /// Whether it is on the loopback address.
+    pub(crate) const fn is_here(&self) -> bool {
+        self.host.is_loopback()
     }
 
     /// Starts it and waits until it is ready.
@@ -321,24 +355,28 @@ impl Node {
         .await
     }
 
+    fn http_host(&self) -> IpAddr {
+        self.http_host.map_or(self.host, IpAddr::V4)
+    }
+
     /// Where a stream is watched over HTTP.
     pub fn flv(&self, stream: &str) -> String {
-        format!("http://127.0.0.1:{}/{stream}.flv", self.ports.http)
+        format!("http://{}:{}/{stream}.flv", self.http_host(), self.ports.http)
     }
 
     /// Where a stream is watched over RTMP.
     pub fn rtmp(&self, stream: &str) -> String {
-        format!("rtmp://127.0.0.1:{}/{stream}", self.ports.rtmp)
+        format!("rtmp://{}:{}/{stream}", self.host, self.ports.rtmp)
     }
 
     /// The page of a stream.
     pub fn page(&self, stream: &str) -> String {
-        format!("http://127.0.0.1:{}/watch/{stream}", self.ports.http)
+        format!("http://{}:{}/watch/{stream}", self.http_host(), self.ports.http)
     }
 
     /// A page of the metrics listener.
     pub fn url_of_metrics(&self, page: &str) -> String {
-        format!("http://127.0.0.1:{}/{page}", self.ports.metrics)
+        format!("http://{}:{}/{page}", self.host, self.ports.metrics)
     }
 
     /// Makes this edge a child of another edge: its media comes from there.
@@ -411,10 +449,21 @@ impl Node {
             link,
             metrics,
         } = self.ports;
+        let host = self.host;
+        let links = match self.dials_afar {
+            true => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            false => host,
+        };
+        // Where others could reach it, the page of metrics takes one.
+        let token = match host.is_loopback() {
+            true => "",
+            false => "token = \"nobody-asks-for-it\"\n",
+        };
         format!(
-            "[http]\nlisten = \"127.0.0.1:{http}\"\n\n[rtmp]\nlisten = \"127.0.0.1:{rtmp}\"\n\n\
-             [link]\nlisten = \"127.0.0.1:{link}\"\n\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\n\
+            "[http]\nlisten = \"{}:{http}\"\n\n[rtmp]\nlisten = \"{host}:{rtmp}\"\n\n\
+             [link]\nlisten = \"{links}:{link}\"\n\n[metrics]\nlisten = \"{host}:{metrics}\"\n{token}\n\
              [admin]\nsocket = \"admin.sock\"\n\n{}",
+            self.http_host(),
             self.tables
         )
     }

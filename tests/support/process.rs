@@ -100,6 +100,13 @@ fn is_ours(program: &OsStr) -> bool {
     name.is_some_and(|name| name.starts_with("relay-"))
 }
 
+/// Whether a process, by its folder in `/proc`, is there, and is no mere remnant.
+pub fn is_alive(process: &Path) -> bool {
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
 /// A running program.
 pub struct Process {
     child: Child,

@@ -22,6 +22,8 @@ pub struct Connection {
     session: Session,
     clock: Clock,
     input: BytesMut,
+    /// The server has asked that the next keyframe come by another connection.
+    asked_to_leave: bool,
 }
 
 impl Connection {
@@ -30,6 +32,18 @@ impl Connection {
     /// # Errors
     /// When the URL is none, or nobody answers.
     pub async fn dial(url: &str, action: Action) -> Result<Self> {
+        Self::dial_as(url, action, |session| session).await
+    }
+
+    /// Dials as a publisher that announces that it connects anew when it is asked to.
+    ///
+    /// # Errors
+    /// As [`Self::dial`].
+    pub async fn dial_reconnecting(url: &str) -> Result<Self> {
+        Self::dial_as(url, Action::Publish, Session::reconnects).await
+    }
+
+    async fn dial_as(url: &str, action: Action, make: impl FnOnce(Session) -> Session) -> Result<Self> {
         let url: Url = url.parse()?;
         let socket = TcpStream::connect(&url.authority).await;
         let socket = socket.with_context(|| format!("dialling {url:?}"))?;
@@ -39,10 +53,16 @@ impl Connection {
         Random::seeded(clock.now().unix_us).fill(&mut random);
         Ok(Self {
             socket,
-            session: Session::new(url, action, random, clock.now()),
+            session: make(Session::new(url, action, random, clock.now())),
             clock,
             input: BytesMut::with_capacity(64 * 1024),
+            asked_to_leave: false,
         })
+    }
+
+    /// Whether the server has asked that the next keyframe come by another connection, as far as [`Self::send`] has read.
+    pub fn is_asked_to_leave(&self) -> bool {
+        self.asked_to_leave
     }
 
     /// Waits until the server agrees.
@@ -105,11 +125,12 @@ impl Connection {
             }
         }
         while let Some(event) = self.session.poll_event() {
-            if let Event::Refused {
-                code, description, ..
-            } = event
-            {
-                bail!("the server ends the publishing: {code}: {description}");
+            match event {
+                Event::Refused {
+                    code, description, ..
+                } => bail!("the server ends the publishing: {code}: {description}"),
+                Event::ReconnectRequested { .. } => self.asked_to_leave = true,
+                _ => {}
             }
         }
         Ok(())
@@ -157,7 +178,7 @@ pub(crate) async fn play(eye: &Eye, url: &str) -> Result<()> {
                 code, description, ..
             }) => bail!("refused: {code}: {description}"),
             Some(Event::Ended) => return Ok(()),
-            Some(Event::Started) => {}
+            Some(Event::Started | Event::ReconnectRequested { .. }) => {}
             None => bail!("the server closed the connection without saying that the stream ended"),
         }
     }

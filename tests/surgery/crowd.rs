@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use relay_tests::calibration::Calibration;
 use relay_tests::random::Random;
 use relay_tests::story::lock;
 use tokio::task::JoinSet;
@@ -37,6 +38,8 @@ pub(crate) struct Crowd {
     resolvers: BTreeMap<(Habit, usize), Arc<Resolver>>,
     /// How late, in milliseconds, the one was at most who only sleeps: as late is what the viewers say.
     late_ms: Arc<AtomicU64>,
+    /// One on each core, since the edges are bound to theirs: where it slept, others did.
+    sleepers: Vec<Calibration>,
     _tasks: JoinSet<()>,
 }
 
@@ -66,6 +69,7 @@ impl Crowd {
         tasks.spawn(sleep_lightly(Arc::clone(&late_ms)));
         Self {
             late_ms,
+            sleepers: sleepers(),
             before_ms: vec![0; seats.len()],
             starved: vec![0; seats.len()],
             seats,
@@ -76,8 +80,11 @@ impl Crowd {
 
     /// Ends a second that was so long.
     pub(crate) fn end_second(&mut self, now: Instant, length: Duration) -> Count {
+        let slept = std::mem::replace(&mut self.sleepers, sleepers()).into_iter();
+        // Some seconds at most.
+        let worst_ms = slept.map(|sleeper| sleeper.finish().worst.as_millis() as u64);
         let mut count = Count {
-            late_ms: self.late_ms.swap(0, Ordering::Relaxed),
+            late_ms: worst_ms.fold(self.late_ms.swap(0, Ordering::Relaxed), u64::max),
             ..Count::default()
         };
         let rows = self.seats.iter().zip(&mut self.before_ms).zip(&mut self.starved);
@@ -156,6 +163,11 @@ impl Crowd {
     pub(crate) fn questions(&self) -> u64 {
         self.resolvers.values().map(|resolver| resolver.asked()).sum()
     }
+}
+
+fn sleepers() -> Vec<Calibration> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (0..cores).map(Calibration::on_core).collect()
 }
 
 /// Sleeps among the viewers, and notes how late it wakes.

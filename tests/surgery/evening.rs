@@ -40,7 +40,9 @@ const POOL_SECONDS: u64 = 108;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// A second edge is cloned in.
+    /// The origin finds that edges run short, and its start hook orders a machine.
+    Order,
+    /// The machine has booted: a second edge, cloned from the first one's image.
     Clone,
     /// The first edge's program dies.
     KillEdge,
@@ -58,6 +60,7 @@ impl Event {
     /// In words.
     pub(crate) const fn words(self) -> &'static str {
         match self {
+            Self::Order => "the origin's hook orders edge 2",
             Self::Clone => "edge 2 is cloned in",
             Self::KillEdge => "edge 1 is killed",
             Self::RestartEdge => "edge 1 is started again",
@@ -73,6 +76,9 @@ impl Event {
     }
 }
 
+/// By this second the second edge should be there: the first one is killed then.
+pub(crate) const CLONED_BEFORE: u64 = 45;
+
 /// One evening.
 #[derive(Clone, Debug)]
 pub(crate) struct Evening {
@@ -82,15 +88,14 @@ pub(crate) struct Evening {
     pub(crate) seconds: u64,
     /// Seconds after the beginning at which each viewer comes.
     pub(crate) arrivals: Vec<f64>,
-    /// What happens, and in which second.
+    /// What happens, and in which second; but for what the pool does of itself.
     pub(crate) events: &'static [(u64, Event)],
 }
 
 /// Programs come back after 2 s, as the shipped units say (`RestartSec=2`). Edge 1 dies while stubborn resolvers that were asked
-/// in the wave still know no other.
+/// in the wave still know no other edge.
 const POOL_EVENTS: &[(u64, Event)] = &[
-    (25, Event::Clone),
-    (45, Event::KillEdge),
+    (CLONED_BEFORE, Event::KillEdge),
     (47, Event::RestartEdge),
     (68, Event::KillOrigin),
     (70, Event::RestartOrigin),

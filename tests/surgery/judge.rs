@@ -1,5 +1,6 @@
 //! The bars: what must hold for the evening to be boring, and for the old one to have been none.
 
+use crate::evening::CLONED_BEFORE;
 use crate::report::{GRACE_SECONDS, KILL_SECONDS, Report, percent};
 
 /// One of them.
@@ -95,6 +96,12 @@ pub(crate) fn bars(report: &Report) -> Vec<Bar> {
             "%",
         ),
         Bar::new(
+            "with the pool: the second in which the origin had cloned an edge in, by its hook",
+            report.pool.cloned_at() as f64,
+            Wanted::Below(CLONED_BEFORE as f64),
+            "",
+        ),
+        Bar::new(
             "with the pool: edges that end in good order",
             report.pool.ended_well as f64,
             Wanted::AtLeast(2.0),
@@ -125,14 +132,14 @@ mod tests {
 
     #[test]
     fn a_good_evening_holds_them_all() {
-        assert_eq!(verdicts(11, &[(2, 9), (25, 100)], 995, 49.9), [true; 6]);
+        assert_eq!(verdicts(11, &[(2, 9), (25, 100)], 995, 49.9), [true; 7]);
     }
 
     #[test]
     fn each_bar_can_be_missed() {
         assert_eq!(
             verdicts(10, &[(40, 1)], 994, 50.0),
-            [false, false, false, true, false, true]
+            [false, false, false, true, false, true, true]
         );
     }
 

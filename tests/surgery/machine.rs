@@ -75,6 +75,12 @@ impl Machine {
         self
     }
 
+    /// The same, for the next start; in place of what it was before.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
+    }
+
     /// Starts its program.
     ///
     /// # Errors

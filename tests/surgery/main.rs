@@ -2,10 +2,11 @@
 //! of 100 Mbit/s, and a crowd comes that needs several times that. Once as it was, once with the pool.
 //!
 //! - [`ground`], [`machine`], [`wires`]: the network, in namespaces of its own; the machines in it; what their wires carry.
-//! - [`evening`]: who comes when, and what happens; [`pool`], [`encoder`]: whom it happens to; [`run`]: it takes its course.
-//! - [`crowd`], [`viewer`], [`dial`], [`picture`]: the viewers; [`resolver`], [`question`]: whom they ask for the way.
+//! - [`evening`]: who comes when, and what happens; [`pool`], [`cloud`], [`encoder`]: whom it happens to; [`run`]: it takes its course.
+//! - [`crowd`], [`viewer`], [`dial`], [`picture`]: the viewers; [`resolver`]: whom they ask for the way.
 //! - [`second`], [`report`], [`judge`], [`words`], [`plot`]: what is kept of it, and what becomes of that.
 
+mod cloud;
 mod crowd;
 mod dial;
 mod encoder;
@@ -16,7 +17,6 @@ mod machine;
 mod picture;
 mod plot;
 mod pool;
-mod question;
 mod report;
 mod resolver;
 mod run;

@@ -5,21 +5,28 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use relay_tests::story::Stage;
 use relay_tests::wait::until;
+use tokio::time::Instant;
 
+use crate::cloud::{Cloud, News};
 use crate::crowd::Way;
 use crate::encoder::Encoder;
-use crate::evening::{Evening, Event, STREAM, UPLINK_MBIT, ZONE};
+use crate::evening::{Evening, Event, STREAM, STREAM_MBIT, UPLINK_MBIT, ZONE};
 use crate::ground::{EDGE_1, EDGE_2, ORIGIN, Place};
 use crate::machine::Machine;
 
 /// Over how long an edge lets its viewers go.
 const DRAIN: &str = "10s";
 
+/// From which use on the origin has one more edge started, in percent: the wave alone takes more of the first one, and nothing of
+/// both together takes so much.
+const SCALE_FROM: u32 = 30;
+
 /// The machines.
 pub(crate) struct Pool {
     origin: Machine,
     edges: Vec<Machine>,
     pub(crate) encoder: Encoder,
+    cloud: Cloud,
     has_edges: bool,
 }
 
@@ -29,7 +36,11 @@ impl Pool {
     /// # Errors
     /// When one does not start.
     pub(crate) async fn start(evening: &Evening, stage: &Stage, programs: &Path) -> Result<Self> {
-        let config = origin_config(evening.has_pool);
+        let cloud = Cloud::open(&stage.folder().join("cloud"))?;
+        let config = match evening.has_pool {
+            true => pool_config(cloud.hook()),
+            false => plain_config(),
+        };
         let mut origin = Machine::new(stage, ORIGIN, &programs.join("relay-origin"), &config)?;
         origin.start()?;
         answers(&mut origin, "/api/v1/streams", "").await?;
@@ -37,17 +48,20 @@ impl Pool {
             origin,
             edges: Vec::new(),
             encoder: Encoder::start(stage, programs)?,
+            cloud,
             has_edges: evening.has_pool,
         };
         if evening.has_pool {
             let token = pool.origin.verb_says(&["token", "create"]).await?;
             let program = programs.join("relay-edge");
-            // One image for both: the same file, and the same token. Only the core differs.
+            // One image for both. Only the core differs; and the token, which for the second one comes from the origin's hook.
+            let image = edge_config(evening.arrivals.len());
             for (place, core) in [(EDGE_1, 0), (EDGE_2, 1)] {
-                let edge = Machine::new(stage, place, &program, &dns_table())?;
-                let edge = edge.with("RELAY_JOIN", &token).with("RELAY_DRAIN", DRAIN);
-                pool.edges.push(edge.small_on(core % cores()));
+                let edge = Machine::new(stage, place, &program, &image)?;
+                pool.edges
+                    .push(edge.with("RELAY_DRAIN", DRAIN).small_on(core % cores()));
             }
+            pool.edges[0].set("RELAY_JOIN", &token);
             pool.edges[0].start()?;
             answers(&mut pool.origin, "/api/v1/edges", "\"serving\"").await?;
         }
@@ -69,8 +83,8 @@ impl Pool {
     /// When the system refuses it.
     pub(crate) fn happens(&mut self, event: Event) -> Result<()> {
         match event {
-            // What a scale-out hook does: a machine from the image, with the token in it, and nobody logs in.
-            Event::Clone => self.edge(1)?.start(),
+            // These two come of themselves.
+            Event::Order | Event::Clone => Ok(()),
             Event::KillEdge => {
                 self.edge(0)?.kill();
                 Ok(())
@@ -82,6 +96,25 @@ impl Pool {
             }
             Event::RestartOrigin => self.origin.start(),
             Event::DrainEdge => self.edge(1)?.ask_to_end(),
+        }
+    }
+
+    /// Lets happen what the origin's hook and the cloud make of it, and tells what that is; to be called some times a second.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub(crate) fn happens_by_itself(&mut self) -> Result<Option<Event>> {
+        let Some(news) = self.cloud.look(Instant::now())? else {
+            return Ok(None);
+        };
+        match news {
+            News::Ordered => Ok(Some(Event::Order)),
+            News::Booted(token) => {
+                let edge = self.edge(1)?;
+                edge.set("RELAY_JOIN", &token);
+                edge.start()?;
+                Ok(Some(Event::Clone))
+            }
         }
     }
 
@@ -131,17 +164,33 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// As little as an operator has to say. In 2012 nobody knew of an uplink; `publish` is open since nobody else is in the network.
-fn origin_config(has_pool: bool) -> String {
+/// What both origins have: `publish` is open since nobody else is in the network.
+fn common_config() -> String {
     let host = ORIGIN.address();
-    let common = format!(
+    format!(
         "[admin]\nsocket = \"admin.sock\"\n\n[origin]\nstate_dir = \"state\"\npublic_host = \"{host}\"\npublish = \"open\"\n"
-    );
-    if has_pool {
-        format!("{common}uplink = \"{UPLINK_MBIT}Mbit\"\n\n{}", dns_table())
-    } else {
-        format!("{common}serve = \"always\"\n")
-    }
+    )
+}
+
+/// In 2012 nobody knew of an uplink.
+fn plain_config() -> String {
+    format!("{}serve = \"always\"\n", common_config())
+}
+
+/// As little as an operator has to say.
+fn pool_config(hook: &Path) -> String {
+    format!(
+        "{}uplink = \"{UPLINK_MBIT}Mbit\"\n\n{}\n[scale_out]\ncommand = [{:?}]\nfrom = {SCALE_FROM}\nmax_edges = 2\n",
+        common_config(),
+        dns_table(),
+        hook.display().to_string()
+    )
+}
+
+/// An instance whose provider grants it twice what the whole crowd takes.
+fn edge_config(viewers: usize) -> String {
+    let capacity = (2.0 * STREAM_MBIT * viewers as f64).ceil();
+    format!("[edge]\ncapacity = \"{capacity}Mbit\"\n\n{}", dns_table())
 }
 
 /// The same on all servers of the zone.
@@ -166,9 +215,17 @@ mod tests {
 
     #[test]
     fn the_files_are_such_as_the_programs_take() {
-        for text in [origin_config(false), origin_config(true), dns_table()] {
+        for text in [
+            plain_config(),
+            pool_config(Path::new("/bin/sh")),
+            edge_config(200),
+        ] {
             let config: Config = toml::from_str(&text).unwrap();
             assert_eq!(config.origin.uplink.is_some(), text.contains("uplink"));
+            assert_eq!(
+                config.scale_out.command.is_empty(),
+                config.origin.uplink.is_none()
+            );
             assert_eq!(
                 config.dns.nameservers.len(),
                 if text.contains("ns3") { 3 } else { 0 }

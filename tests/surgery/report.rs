@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::crowd::Crowd;
-use crate::evening::{Evening, STREAM_MBIT, UPLINK_MBIT};
+use crate::evening::{Evening, Event, STREAM_MBIT, UPLINK_MBIT};
 use crate::resolver::Habit;
 use crate::second::Second;
 use crate::viewer::Miss;
@@ -138,6 +138,13 @@ impl Run {
         self.seconds.iter().filter(|second| is_blind(second)).count() as u64
     }
 
+    /// In which second a second edge was cloned in; if it never was, in the one after the last.
+    pub(crate) fn cloned_at(&self) -> u64 {
+        let clone = |second: &&Second| second.events.contains(&Event::Clone);
+        let cloned = self.seconds.iter().find(clone);
+        cloned.map_or(self.seconds.len() as u64, |second| second.at)
+    }
+
     fn kills(&self) -> impl Iterator<Item = u64> {
         let kills = |second: &&Second| second.events.iter().any(|event| event.is_kill());
         self.seconds.iter().filter(kills).map(|second| second.at)
@@ -174,14 +181,17 @@ fn at_most(sorted: &[u64], percent: usize) -> u64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::evening::Event;
     use crate::second::tests::second;
 
     /// An evening of a minute: `starved` in the seconds that are named, and a kill in the twentieth.
     pub(crate) fn run(starved: &[(u64, u64)], succeeded: u64, origin_mbit: f64) -> Run {
         let of = |at| {
             let found = starved.iter().find(|(second, _)| *second == at);
-            let events: &[Event] = if at == 20 { &[Event::KillEdge] } else { &[] };
+            let events: &[Event] = match at {
+                12 => &[Event::Order, Event::Clone],
+                20 => &[Event::KillEdge],
+                _ => &[],
+            };
             second(at, found.map_or(0, |(_, viewers)| *viewers), origin_mbit, events)
         };
         Run {
@@ -218,6 +228,9 @@ pub(crate) mod tests {
         run.seconds[50].origin_mbit = 15.0;
         assert!((run.uplink_at_the_end() - 6.0).abs() < 1e-9);
         assert!(Run::default().uplink_at_the_end().abs() < 1e-9);
+        assert_eq!(run.cloned_at(), 12);
+        run.seconds[12].events.clear();
+        assert_eq!(run.cloned_at(), 60, "never");
     }
 
     #[test]

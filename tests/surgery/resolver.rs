@@ -4,13 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use relay_tests::question;
 use relay_tests::random::Random;
 use serde::{Deserialize, Serialize};
 use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-
-use crate::question;
 
 /// How long a resolver waits for one server before it asks the next: what unbound begins with, rounded.
 const PATIENCE: Duration = Duration::from_millis(400);

@@ -36,7 +36,7 @@ pub(crate) async fn play(evening: &Evening, _ground: &Ground, stage: &Stage, pro
     sleep_until(begin).await;
     let (mut then, mut wires) = (Instant::now(), Wires::look()?);
     for at in 0..evening.seconds {
-        let events: Vec<Event> = evening
+        let mut events: Vec<Event> = evening
             .events
             .iter()
             .filter(|(due, _)| *due == at)
@@ -46,6 +46,7 @@ pub(crate) async fn play(evening: &Evening, _ground: &Ground, stage: &Stage, pro
         for glance in 1..=GLANCES {
             sleep_until(begin + Duration::from_secs(at) + Duration::from_secs(1) * glance / GLANCES).await;
             pool.encoder.look_after()?;
+            events.extend(pool.happens_by_itself()?);
         }
         pool.is_well()?;
         let (now, seen) = (Instant::now(), Wires::look()?);

@@ -47,7 +47,7 @@ fn story(report: &Report) -> String {
         "The evening of 2012, replayed: {wave} viewers want {wish:.0} Mbit/s, and the uplink has {UPLINK_MBIT}.\n\
          As in 2012, {missed} of {wave} got no second of media within 3 s, and {starved:.0} % of all viewer-seconds went without \
          a picture.\n\
-         With the pool, {} of {} got in at the first try; while an edge was cloned in, an edge and the origin were killed and an edge \
+         With the pool, {} of {} got in at the first try; while the origin had an edge cloned in, an edge and the origin were killed and an edge \
          drained, {} viewer-seconds of {} went without a picture, {quiet} of them without a kill to excuse it. The origin's uplink was \
          {:.0} % used at the end.\n",
         joins.succeeded,

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use client::{AdminClient, ClientError};
 pub use health::{Level, Sentence, health};
-pub use overview::{AdmissionRow, Both, JoinRow, Overview, UplinkRow};
+pub use overview::{Both, JoinRow, Overview, UplinkRow};
 pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
 
 use events::Events;
@@ -107,7 +107,7 @@ pub struct EdgeRow {
     pub viewers: u32,
     /// What it sends now, in bits per second.
     pub egress: u64,
-    /// How far it is behind the origin, in milliseconds.
+    /// How far it was behind the origin at most in its last second, in milliseconds of its streams' time.
     pub lag_ms: Option<u64>,
     /// Since when it is known, in seconds.
     pub age_seconds: u64,

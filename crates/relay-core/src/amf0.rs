@@ -1,8 +1,10 @@
 //! AMF0, the value format of RTMP commands and of FLV script tags. (Adobe, Action Message Format AMF 0, 2007.)
 //!
 //! Reading is tolerant, since what encoders send is (R27): the count of an ECMA array is ignored, an object may end
-//! with the input, and a value that cannot be read to its end for want of AMF3 becomes [`Value::Unsupported`].
+//! with the input, a value in AMF3 is read as what it would be here (R26), and what has no meaning here becomes
+//! [`Value::Unsupported`].
 
+use crate::amf3;
 use crate::wire::{self, Reader, UnexpectedEnd};
 
 /// How deep values nest. Metadata nests three deep (`keyframes.times[]`), enhanced RTMP's four; and this
@@ -12,6 +14,10 @@ pub const MAX_DEPTH: usize = 16;
 /// How many values one call of [`decode`] makes, nested ones included. A value takes one byte on the wire and about
 /// forty here, so the count, not the length, bounds memory; file-made metadata has some thousand keyframe times.
 pub const MAX_VALUES: usize = 8192;
+
+/// How many bytes of text are made for each byte that is read: a byte that is no UTF-8 becomes a character of three,
+/// and beyond that AMF3 may mention a text as often as it likes.
+const TEXT_GROWTH: usize = 3;
 
 /// A name or a value, as AMF0 writes them.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +42,7 @@ pub enum Value {
     Date(f64),
     /// Text with a length of four bytes, and XML.
     LongString(String),
-    /// A marker that carries nothing we can use: unsupported, reference, movie clip, record set, AMF3.
+    /// What carries nothing we can use: unsupported, reference, movie clip, record set, AMF3's bytes and the like.
     Unsupported,
 }
 
@@ -52,9 +58,12 @@ pub enum Amf0Error {
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("AMF0 values nest deeper than {MAX_DEPTH}")]
     TooDeep,
-    /// More than [`MAX_VALUES`] values.
-    #[error("an AMF0 value has more than {MAX_VALUES} parts")]
+    /// More values, or more text, than is allowed.
+    #[error("an AMF0 value has too many parts")]
     TooMany,
+    /// AMF3 that mentions a text or a class which was not there before.
+    #[error("a value refers to another that is not there")]
+    BadReference,
 }
 
 impl From<UnexpectedEnd> for Amf0Error {
@@ -99,6 +108,13 @@ impl Value {
         match self {
             Self::Object(properties) | Self::EcmaArray(properties) => properties,
             _ => &[],
+        }
+    }
+
+    /// Adds properties to an object or an ECMA array; nothing else has any.
+    pub fn extend(&mut self, more: &[(String, Self)]) {
+        if let Self::Object(properties) | Self::EcmaArray(properties) = self {
+            properties.extend_from_slice(more);
         }
     }
 
@@ -154,26 +170,74 @@ mod marker {
 /// # Errors
 /// The value is cut short, unknown, too deep or too large; the reader then stands somewhere inside it.
 pub fn decode(reader: &mut Reader<'_>) -> Result<Value, Amf0Error> {
-    Decoder {
-        values_left: MAX_VALUES,
-    }
-    .value(reader, 0)
+    Decoder::new(MAX_VALUES, reader.remaining().saturating_mul(TEXT_GROWTH)).decode(reader)
 }
 
-struct Decoder {
+/// Reads values on one account: what it may make of them together.
+#[derive(Debug)]
+pub(crate) struct Decoder {
     values_left: usize,
+    text_left: usize,
+    switched: bool,
 }
 
 impl Decoder {
+    /// A decoder that makes so many values, and so many bytes of text.
+    pub(crate) const fn new(values: usize, text: usize) -> Self {
+        Self {
+            values_left: values,
+            text_left: text,
+            switched: false,
+        }
+    }
+
+    /// Reads one value and leaves the reader behind it; errors are those of [`decode`].
+    pub(crate) fn decode(&mut self, reader: &mut Reader<'_>) -> Result<Value, Amf0Error> {
+        self.value(reader, 0)
+    }
+
+    /// Whether any of it was AMF3.
+    pub(crate) const fn switched(&self) -> bool {
+        self.switched
+    }
+
+    /// One more value, or something of AMF3's that takes as much memory.
+    pub(crate) fn charge(&mut self) -> Result<(), Amf0Error> {
+        self.values_left = self.values_left.checked_sub(1).ok_or(Amf0Error::TooMany)?;
+        Ok(())
+    }
+
+    /// A text. Bytes that are no UTF-8 become characters that say so, and nothing is allocated before it is allowed.
+    pub(crate) fn text(&mut self, bytes: &[u8]) -> Result<String, Amf0Error> {
+        let length = bytes.utf8_chunks().map(|chunk| {
+            let unreadable = if chunk.invalid().is_empty() {
+                0
+            } else {
+                char::REPLACEMENT_CHARACTER.len_utf8()
+            };
+            chunk.valid().len() + unreadable
+        });
+        let length = length.sum();
+        self.text_left = self.text_left.checked_sub(length).ok_or(Amf0Error::TooMany)?;
+        let mut text = String::with_capacity(length);
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Ok(text)
+    }
+
     fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<Value, Amf0Error> {
         if depth >= MAX_DEPTH {
             return Err(Amf0Error::TooDeep);
         }
-        self.values_left = self.values_left.checked_sub(1).ok_or(Amf0Error::TooMany)?;
+        self.charge()?;
         Ok(match reader.u8()? {
             marker::NUMBER => Value::Number(reader.f64()?),
             marker::BOOLEAN => Value::Boolean(reader.u8()? != 0),
-            marker::STRING => Value::String(short_text(reader)?),
+            marker::STRING => Value::String(self.short_text(reader)?),
             marker::OBJECT => Value::Object(self.properties(reader, depth)?),
             marker::NULL => Value::Null,
             marker::UNDEFINED => Value::Undefined,
@@ -187,9 +251,10 @@ impl Decoder {
                 reader.u16()?;
                 Value::Date(date)
             }
-            marker::LONG_STRING | marker::XML => Value::LongString(long_text(reader)?),
+            marker::LONG_STRING | marker::XML => Value::LongString(self.long_text(reader)?),
             marker::TYPED_OBJECT => {
-                short_text(reader)?;
+                let length = usize::from(reader.u16()?);
+                reader.take(length)?;
                 Value::Object(self.properties(reader, depth)?)
             }
             marker::REFERENCE => {
@@ -197,10 +262,9 @@ impl Decoder {
                 Value::Unsupported
             }
             marker::UNSUPPORTED | marker::MOVIE_CLIP | marker::RECORD_SET => Value::Unsupported,
-            // Where an AMF3 value ends is known only to a reader of AMF3, so it takes all that follows with it.
             marker::AMF3 => {
-                reader.take_rest();
-                Value::Unsupported
+                self.switched = true;
+                amf3::decode(self, reader, depth + 1)?
             }
             unknown => return Err(Amf0Error::UnknownMarker(unknown)),
         })
@@ -213,7 +277,7 @@ impl Decoder {
     ) -> Result<Vec<(String, Value)>, Amf0Error> {
         let mut properties = Vec::new();
         while !reader.is_empty() {
-            let name = short_text(reader)?;
+            let name = self.short_text(reader)?;
             if name.is_empty() && reader.peek() == Some(marker::OBJECT_END) {
                 reader.u8()?;
                 break;
@@ -232,16 +296,16 @@ impl Decoder {
         }
         Ok(elements)
     }
-}
 
-fn short_text(reader: &mut Reader<'_>) -> Result<String, Amf0Error> {
-    let length = usize::from(reader.u16()?);
-    Ok(String::from_utf8_lossy(reader.take(length)?).into_owned())
-}
+    fn short_text(&mut self, reader: &mut Reader<'_>) -> Result<String, Amf0Error> {
+        let length = usize::from(reader.u16()?);
+        self.text(reader.take(length)?)
+    }
 
-fn long_text(reader: &mut Reader<'_>) -> Result<String, Amf0Error> {
-    let length = usize::try_from(reader.u32()?).map_err(|_| Amf0Error::CutShort)?;
-    Ok(String::from_utf8_lossy(reader.take(length)?).into_owned())
+    fn long_text(&mut self, reader: &mut Reader<'_>) -> Result<String, Amf0Error> {
+        let length = usize::try_from(reader.u32()?).map_err(|_| Amf0Error::CutShort)?;
+        self.text(reader.take(length)?)
+    }
 }
 
 /// Appends one value. Text beyond its field's reach is cut at a character (names: 65,535 bytes).
@@ -318,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_are_read_and_the_next_one_is_found() {
+    fn r27_odd_values_are_read_and_the_next_one_is_found() {
         let odd: [(&[u8], Value); 9] = [
             (&[0x0B, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Value::Date(0.0)),
             (&[0x06], Value::Undefined),
@@ -344,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_an_ecma_array_is_not_believed() {
+    fn r27_the_count_of_an_ecma_array_is_not_believed() {
         for count in [0, 1, 2, 77, u32::MAX] {
             let mut bytes = vec![0x08];
             wire::put_u32(&mut bytes, count);
@@ -357,18 +421,29 @@ mod tests {
     }
 
     #[test]
-    fn an_object_may_end_with_the_input() {
+    fn r27_an_object_may_end_with_the_input() {
         assert_eq!(read(&[3, 0, 1, b'a', 5]).unwrap().get("a"), Some(&Value::Null));
     }
 
     #[test]
-    fn amf3_takes_the_rest_with_it() {
-        let object = read(&[3, 0, 1, b'a', 0x11, 0x0A, 0x0B, 1, 2, 3]).unwrap();
-        assert_eq!(object.get("a"), Some(&Value::Unsupported));
+    fn r26_a_value_may_be_amf3_and_the_next_one_is_not() {
+        let object = read(&[3, 0, 1, b'a', 0x11, 0x04, 5, 0, 1, b'b', 1, 1, 0, 0, 9]).unwrap();
+        assert_eq!(object.get("a"), Some(&5.0.into()));
+        assert_eq!(object.get("b"), Some(&true.into()));
     }
 
     #[test]
-    fn limits_hold() {
+    fn a_decoder_makes_no_more_than_it_may() {
+        let mut array = vec![0x0A, 0, 0, 0, 3];
+        array.extend([0x02, 0, 2, b'x', 0xFF].repeat(3));
+        for (values, text, read) in [(4, 12, true), (3, 12, false), (4, 11, false)] {
+            let value = Decoder::new(values, text).decode(&mut Reader::new(&array));
+            assert_eq!(value.is_ok(), read, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn r27_limits_hold() {
         let nested = [0x0A, 0, 0, 0, 1].repeat(MAX_DEPTH + 1);
         assert_eq!(read(&nested), Err(Amf0Error::TooDeep));
         let mut many = vec![0x0A, 0xFF, 0xFF, 0xFF, 0xFF];

@@ -4,7 +4,7 @@
 //! children by the cascade; and it knows which of a pool's edges is next. It knows nothing of programs.
 //!
 //! From the ground up:
-//! - [`wire`]: integers in bytes; [`clock`]: time as an argument.
+//! - [`wire`]: integers in bytes; [`clock`]: time as an argument; [`family`]: IPv4 and IPv6.
 //! - [`flv`], [`codec`], [`amf0`]: the tag, its wire form, and what a relay needs to know of its body.
 //! - [`rtmp`], [`http`], [`cascade`]: the wires of publishers, viewers and children, sans-IO.
 //! - [`stream`]: a stream's log, its groups, cursors, and the hub of all streams.
@@ -21,6 +21,7 @@
 pub mod admin;
 pub mod admission;
 pub mod amf0;
+mod amf3;
 pub mod capacity;
 pub mod cascade;
 pub mod check;
@@ -30,6 +31,7 @@ pub mod command_line;
 pub mod config;
 pub mod dns;
 pub mod exit;
+pub mod family;
 pub mod fanout;
 pub mod few;
 pub mod flavour;

@@ -101,6 +101,9 @@ pub struct Limits {
     pub no_progress: Seconds,
     /// A publisher from whom nothing comes for so long is closed. Default `20s`.
     pub publisher_silence: Seconds,
+    /// What one publisher's messages may take here before they are in the log, finished and unfinished. Default `64MiB`, with
+    /// which a message may have 16 MiB, and never more than a quarter of it.
+    pub publisher_memory: ByteSize,
     /// Children on this node. Default `256`; each takes a copy of every stream.
     pub max_children: u32,
     /// Nodes between the origin and the last edge, that edge included. Default `4`. Each adds its path's delay.
@@ -120,6 +123,7 @@ impl Default for Limits {
             max_late: Seconds::new(5),
             no_progress: Seconds::new(15),
             publisher_silence: Seconds::new(20),
+            publisher_memory: ByteSize::from_bytes(64 << 20),
             max_children: 256,
             max_depth: 4,
         }

@@ -27,7 +27,7 @@ use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::limits::OpenFiles;
 use crate::node_metrics;
 use crate::serve::ingest::Ingest;
-use crate::serve::{BindError, Doorman, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
+use crate::serve::{BindError, Doorman, Farewell, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
 use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
 
 /// How often the logs are held against their budget. At 100 Mbit/s of ingest they grow by 3 MB in between.
@@ -82,6 +82,8 @@ pub struct Node {
     pub tasks: TaskTracker,
     /// Who decides on its viewers.
     pub doorman: Arc<Doorman>,
+    /// How it leaves its publishers before it ends.
+    pub farewell: Farewell,
     capacity: Capacity,
     serve_metrics: ServeMetrics,
     program: Program,
@@ -149,6 +151,7 @@ impl Node {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             doorman,
+            farewell: Farewell::default(),
             capacity: Capacity::new(fanout_metrics.clone(), bounds.bandwidth),
             serve_metrics: ServeMetrics::register(registry)?,
             program,
@@ -187,8 +190,11 @@ impl Node {
                 request_time: config.limits.handshake_time.get(),
                 start_wait: START_WAIT,
                 publisher_idle: config.limits.publisher_silence.get(),
+                publisher_memory: usize::try_from(config.limits.publisher_memory.bytes())
+                    .unwrap_or(usize::MAX),
             },
             metrics: self.serve_metrics.clone(),
+            farewell: self.farewell.clone(),
             stop: self.stop.clone(),
         });
         let listener = |listen: Listen, name, key| {

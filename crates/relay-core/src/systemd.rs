@@ -1,6 +1,8 @@
 //! What a program tells the init system that started it, by the protocol of `Type=notify` units. Where nobody asked to be
 //! told (no `NOTIFY_SOCKET`), nothing happens.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 
 /// Says that the program serves, and how it stands.
@@ -16,6 +18,13 @@ pub fn status(status: &str) {
 /// Says that the program is about to end.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// Says that this takes so much time from now on, however long the unit lets a program end.
+pub fn takes(time: Duration) {
+    // 71 minutes at most: more than an edge's longest drain.
+    let us = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(us)]);
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -39,6 +39,9 @@ const NOTICE: Duration = Duration::from_secs(2);
 /// How long the same takes where nobody has to go: one report.
 const WORD: Duration = Duration::from_millis(1200);
 
+/// What the end takes after the last viewer: the links', and the threads'.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// How often it is looked whether all have gone.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -180,9 +183,11 @@ impl Edge {
         };
         let result = tokio::select! {
             () = end => Ok(()),
-            result = life => result,
+            result = life => {
+                systemd::stopping();
+                result
+            }
         };
-        systemd::stopping();
         readiness.lack("pool", "this edge is shutting down");
         node.shut_down().await;
         result
@@ -202,6 +207,7 @@ async fn drained(us: &Presence, window: Duration) {
         return;
     }
     tracing::info!(viewers = us.fanout.viewers(), ?window, "draining");
+    systemd::takes(NOTICE + window + LAST_GROUP + GOODBYE);
     // Whoever leaves asks where to go: nobody must be sent here any more by then.
     tokio::time::sleep(NOTICE).await;
     us.drain(window);

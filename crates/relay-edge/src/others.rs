@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use relay_core::cascade::Instance;
 use relay_core::cascade::message::{Offer, View};
 use relay_core::dns;
-use relay_core::pool::{Endpoint, Scheme, pick_one};
+use relay_core::family::Family;
+use relay_core::pool::{Endpoint, Scheme, Wish, pick_one};
 use relay_core::serve::{Elsewhere, chance};
 
 /// The newest view. Clones are the same.
@@ -30,13 +31,13 @@ impl Others {
 
     /// The origin tells of them anew.
     pub fn learn(&self, view: View) {
-        let mut addresses = Vec::new();
-        for offer in &view.offers {
-            let ips: Vec<IpAddr> = endpoints(offer, Scheme::Http).filter_map(|e| e.ip()).collect();
-            addresses.extend(ips.into_iter().map(|ip| (ip, offer.headroom)));
-        }
-        self.0.names.offer(addresses);
+        self.0.names.offer(view.offers.iter().flat_map(addresses));
         *self.lock() = view;
+    }
+
+    /// Nobody tells of them any more.
+    pub fn origin_is_lost(&self) {
+        self.0.names.grows_old();
     }
 
     /// The addresses of all that were told of. They stay when the origin is gone.
@@ -49,36 +50,57 @@ impl Others {
         self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The way to a node for viewers of that kind who need so much, if there is one: the one that most viewers can go.
-    fn way(&self, offer: &Offer, scheme: Scheme, bits: u64) -> Option<Endpoint> {
-        let fits = offer.headroom >= bits && self.0.us.get() != Some(&offer.instance);
-        fits.then(|| endpoints(offer, scheme).min()).flatten()
+    /// The way to a node that a viewer can go from addresses of `family`, if there is one and it has room: rather by a name than
+    /// by an address.
+    fn way(&self, offer: &Offer, wish: &Wish, family: Family) -> Option<Endpoint> {
+        let fits = offer.headroom >= wish.bits && self.0.us.get() != Some(&offer.instance);
+        let suiting = || endpoints(offer, wish.scheme).filter(|endpoint| endpoint.suits(family));
+        fits.then(|| suiting().min()).flatten()
+    }
+
+    /// The same for one of the nodes, chosen by what they have left; and which it is.
+    fn choose(&self, view: &View, wish: &Wish, family: Family) -> Option<(usize, Endpoint)> {
+        let ways: Vec<_> = view
+            .offers
+            .iter()
+            .map(|offer| self.way(offer, wish, family))
+            .collect();
+        let weights: Vec<u64> = view
+            .offers
+            .iter()
+            .zip(&ways)
+            .map(|(offer, way)| way.as_ref().map_or(0, |_| offer.headroom))
+            .collect();
+        let chosen = pick_one(&weights, &mut chance)?;
+        Some((chosen, ways.into_iter().nth(chosen)??))
     }
 }
 
 impl Elsewhere for Others {
-    fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint> {
+    fn place(&self, wish: &Wish) -> Option<Endpoint> {
         let mut view = self.lock();
-        let places: Vec<Option<Endpoint>> = view
-            .offers
-            .iter()
-            .map(|offer| self.way(offer, scheme, bits))
-            .collect();
-        let offers = view.offers.iter().zip(&places);
-        let weights: Vec<u64> = offers
-            .map(|(offer, place)| place.as_ref().map_or(0, |_| offer.headroom))
-            .collect();
-        let chosen = pick_one(&weights, &mut chance)?;
+        let mut families = wish.family.first().into_iter();
+        let (chosen, endpoint) = families.find_map(|family| self.choose(&view, wish, family))?;
         // Until the origin tells anew, what is sent there is no longer to be had.
         if let Some(offer) = view.offers.get_mut(chosen) {
-            offer.headroom -= bits;
+            offer.headroom -= wish.bits;
         }
-        places.into_iter().nth(chosen)?
+        Some(endpoint)
     }
 
     fn view(&self) -> View {
         self.lock().clone()
     }
+}
+
+/// The addresses of a node that browsers can be sent to, with what it has left shared out to those of each family.
+fn addresses(offer: &Offer) -> Vec<(IpAddr, u64)> {
+    let ips: Vec<IpAddr> = endpoints(offer, Scheme::Http).filter_map(|e| e.ip()).collect();
+    let share = |ip: &IpAddr| {
+        let of_family = ips.iter().filter(|other| other.is_ipv4() == ip.is_ipv4()).count();
+        (offer.headroom / of_family.max(1) as u64).max(1)
+    };
+    ips.iter().map(|ip| (*ip, share(ip))).collect()
 }
 
 /// Where viewers of that kind reach a node; what a later version writes is left out.
@@ -106,22 +128,38 @@ mod tests {
         }
     }
 
+    /// A viewer by HTTP, who has IPv4.
+    fn wish(bits: u64) -> Wish {
+        Wish {
+            scheme: Scheme::Http,
+            bits,
+            family: Family::V4,
+        }
+    }
+
     #[test]
     fn viewers_go_where_there_is_room_and_each_takes_some_of_it() {
         let others = Others::default();
-        assert_eq!(others.place(Scheme::Http, 1), None, "nobody is known");
+        assert_eq!(others.place(&wish(1)), None, "nobody is known");
         others.learn(View {
             offers: vec![offer("1", 2), offer("2", 30), offer("3", 9)],
         });
         let mut places: Vec<String> = (0..3)
-            .map(|_| others.place(Scheme::Http, 10).unwrap().to_string())
+            .map(|_| others.place(&wish(10)).unwrap().to_string())
             .collect();
         places.dedup();
-        assert_eq!(places, ["http://192.0.2.2:8080"], "IPv4 first, and where 10 fit");
-        assert_eq!(others.place(Scheme::Http, 10), None, "30 are taken");
-        assert_eq!(others.place(Scheme::Rtmp, 1), None, "none speaks RTMP");
+        assert_eq!(places, ["http://192.0.2.2:8080"], "by IPv4, and where 10 fit");
+        assert_eq!(others.place(&wish(10)), None, "30 are taken");
+        let rtmp = Wish {
+            scheme: Scheme::Rtmp,
+            ..wish(1)
+        };
+        assert_eq!(others.place(&rtmp), None, "none speaks RTMP");
         let drawn = others.names().offers().draw(dns::Family::V4, 4, &mut || 7);
         assert_eq!(drawn.len(), 3, "all of them are named");
+        assert!(!others.names().offers().is_old());
+        others.origin_is_lost();
+        assert!(others.names().offers().is_old());
     }
 
     #[test]
@@ -131,6 +169,27 @@ mod tests {
             offers: vec![offer("1", 20)],
         });
         others.leave_out("1".parse().unwrap());
-        assert_eq!(others.place(Scheme::Http, 1), None);
+        assert_eq!(others.place(&wish(1)), None);
+    }
+
+    /// R86: who may have IPv6 only is sent to where that is enough, as long as one of those has room.
+    #[test]
+    fn viewers_are_sent_to_their_own_family() {
+        let others = Others::default();
+        let mut small = offer("1", 10);
+        small.public.truncate(1);
+        let mut large = offer("2", 1000);
+        large.public.remove(0);
+        others.learn(View {
+            offers: vec![small, large],
+        });
+        let six = Wish {
+            family: Family::V6,
+            ..wish(10)
+        };
+        let mut goes = |wish| others.place(wish).unwrap().to_string();
+        assert_eq!(goes(&wish(10)), "http://192.0.2.2:8080");
+        assert_eq!(goes(&six), "http://[2001:db8::1]:8080");
+        assert_eq!(goes(&six), "http://192.0.2.2:8080", "the small one is full");
     }
 }

@@ -23,6 +23,7 @@ use relay_core::token::Address;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
+use crate::others::Others;
 use crate::presence::Presence;
 
 /// How long one attempt may take. An attempt's packets back off, so that a fresh one finds a healed path sooner; a
@@ -125,6 +126,11 @@ impl Pool {
         };
         node.tasks
             .spawn(watch_link(child.clone(), readiness.clone(), node.stop.clone()));
+        node.tasks.spawn(watch_origin(
+            origin.clone(),
+            self.us.others.clone(),
+            node.stop.clone(),
+        ));
         let hub = Arc::clone(&node.hub);
         let parent = Parent::new(
             hub,
@@ -132,7 +138,7 @@ impl Pool {
             self.parent_config,
             name_of(us),
             child.hops(),
-            Arc::new(NoDesk),
+            Arc::new(NoDesk::of(child.clone())),
         );
         let children = parent.clone();
         node.doorman.know_links(move || children.load());
@@ -218,6 +224,20 @@ async fn watch_link(child: Child, readiness: Readiness, stop: CancellationToken)
                 readiness.lack("parent", trouble);
             }
             LinkStatus::Revoked => readiness.lack("parent", "this edge was revoked"),
+        }
+        if !matches!(stop.run_until_cancelled(status.changed()).await, Some(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// Notes when nobody tells of the other nodes any more.
+async fn watch_origin(origin: Child, others: Others, stop: CancellationToken) {
+    let mut status = origin.status();
+    loop {
+        let is_linked = matches!(*status.borrow_and_update(), LinkStatus::Connected { .. });
+        if !is_linked {
+            others.origin_is_lost();
         }
         if !matches!(stop.run_until_cancelled(status.changed()).await, Some(Ok(()))) {
             return;

@@ -69,8 +69,8 @@ pub fn print(edges: &[EdgeRow], out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "{:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10}  WHERE",
-        "ID", "STATE", "VIEWERS", "SENDS", "ROOM"
+        "{:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10} {:>8}  WHERE",
+        "ID", "STATE", "VIEWERS", "SENDS", "ROOM", "LAG"
     )?;
     for edge in edges {
         let id = edge.short_id();
@@ -80,11 +80,12 @@ pub fn print(edges: &[EdgeRow], out: &mut impl Write) -> io::Result<()> {
             .map_or("-", |endpoint| endpoint.url.as_str());
         writeln!(
             out,
-            "{id:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10}  {place}",
+            "{id:<SHORT_ID$}  {:<11} {:>8} {:>10} {:>10} {:>8}  {place}",
             edge.state,
             edge.viewers,
             rate(edge.egress),
             rate(edge.headroom),
+            lag(edge),
         )?;
         if edge.state != "serving" || edge.endpoints.iter().any(is_given_up) {
             writeln!(out, "{:<SHORT_ID$}  {}", "", edge.why)?;
@@ -98,6 +99,14 @@ fn is_given_up(endpoint: &EndpointRow) -> bool {
     [Standing::Bad, Standing::Unreachable]
         .iter()
         .any(|standing| endpoint.health.starts_with(standing.name()))
+}
+
+/// How far it is behind the origin. What was true of a lost one says nothing of now.
+fn lag(edge: &EdgeRow) -> String {
+    match edge.lag_ms {
+        Some(ms) if edge.state != "lost" => format!("{ms} ms"),
+        _ => "-".to_owned(),
+    }
 }
 
 /// A rate as it fits into a column: `940 Mbit`.
@@ -153,7 +162,7 @@ mod tests {
             headroom: 940_000_000,
             viewers: 24,
             egress: 59_123_456,
-            lag_ms: None,
+            lag_ms: Some(40),
             age_seconds: 60,
         };
         let mut out = Vec::new();
@@ -161,9 +170,9 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
-            "ID        STATE        VIEWERS      SENDS       ROOM  WHERE\n\
-             01234567  serving           24    59 Mbit   940 Mbit  http://192.0.2.7:8080\n\
-             01234567  lost              24    59 Mbit   940 Mbit  http://192.0.2.7:8080\n\
+            "ID        STATE        VIEWERS      SENDS       ROOM      LAG  WHERE\n\
+             01234567  serving           24    59 Mbit   940 Mbit    40 ms  http://192.0.2.7:8080\n\
+             01234567  lost              24    59 Mbit   940 Mbit        -  http://192.0.2.7:8080\n\
              \x20         nothing was heard of it for 4 s\n"
         );
     }

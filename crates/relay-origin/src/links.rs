@@ -119,7 +119,6 @@ impl Links {
         pool.know_parent(parent.clone());
         let children = parent.clone();
         node.doorman.know_links(move || children.load());
-        node.doorman.know_elsewhere(Arc::clone(pool) as _);
         let hall = JoinHall::new(Arc::clone(&desk) as _, node.clock);
         let joins = hall.stats();
         at_scrape(registry, "relay_edge_joins_total", move || {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use relay_core::admin::AdminSocket;
 use relay_core::clock::Clock;
@@ -10,6 +11,7 @@ use relay_core::limits::OpenFiles;
 use relay_core::link::quic::QuicConfig;
 use relay_core::metrics::{self, MetricsServer};
 use relay_core::node::{Node, NodeError};
+use relay_core::pool::RosterConfig;
 use relay_core::readiness::Readiness;
 use relay_core::stream::StreamKey;
 use relay_core::systemd;
@@ -33,6 +35,10 @@ use crate::state::State;
 use crate::targets::Targets;
 use crate::tokens::Desk;
 
+/// How long an origin that is to end waits for the encoders that it asked to connect anew (R35): two ordinary keyframe
+/// intervals and some, well within the time that a service manager grants.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// An origin with all its ports open.
 pub struct Origin {
     node: Node,
@@ -41,6 +47,8 @@ pub struct Origin {
     sources: Vec<Source>,
     links: Links,
     pool: Arc<Pool>,
+    /// Whether it answers the pool's names.
+    named: bool,
     prober: Prober,
     scale_out: Option<ScaleOut>,
     admin: Option<AdminSocket>,
@@ -94,6 +102,21 @@ impl Origin {
         let records = Arc::new(state.streams()?);
         let publishing = Publishing::new(Arc::clone(&node.hub), patience(&config.origin), clock, records);
         ingest::metrics::register(&registry, &publishing).map_err(NodeError::from)?;
+        let members = state.members()?;
+        if !members.is_empty() {
+            // Its edges have what its encoders have not brought back yet.
+            let presumed = RosterConfig::default().presume_ms;
+            node.doorman.returns(Duration::from_millis(presumed));
+        }
+        let pool = Arc::new(Pool::new(
+            members,
+            config.origin.probe,
+            publishing.floors(),
+            Arc::clone(&state),
+            clock,
+        ));
+        // Before the doors open: the first who comes may have to go elsewhere.
+        node.doorman.know_elsewhere(Arc::clone(&pool) as _);
         let encoders = Encoders::new(access.clone(), Arc::clone(&publishing));
         let doors = node.open(config, Some(Arc::new(encoders)))?;
 
@@ -107,15 +130,6 @@ impl Origin {
         let addresses = vec![reach.link_address().parse::<Address>()?];
         let desk = Desk::open(Arc::clone(&state), ca, life, addresses)?;
         let desk = Arc::new(desk.with_late_renewal(config.link.late_renewal.get()));
-        let probing = config.origin.probe;
-        let pool = Pool::new(
-            state.members()?,
-            probing,
-            publishing.floors(),
-            Arc::clone(&state),
-            clock,
-        );
-        let pool = Arc::new(pool);
         let prober = Prober::new(Arc::clone(&pool), Arc::clone(&node.hub), clock, &registry);
         let prober = prober.map_err(NodeError::from)?;
         let names = node.answer_names(config, pool.names(), &registry)?;
@@ -160,6 +174,7 @@ impl Origin {
             sources,
             links,
             pool,
+            named: names.is_some(),
             prober,
             scale_out,
             admin,
@@ -192,6 +207,7 @@ impl Origin {
             sources,
             links,
             pool,
+            named,
             prober,
             scale_out,
             admin,
@@ -206,7 +222,7 @@ impl Origin {
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
         node.tasks.spawn(metrics.run(ending.clone()));
         node.tasks.spawn(links.run(clock, ending.clone()));
-        node.tasks.spawn(pool.run(ending.clone()));
+        node.tasks.spawn(pool.run(named, ending.clone()));
         // Without `[origin] probe` it is never told where to go.
         node.tasks.spawn(prober.run(ending.clone()));
         if let Some(scale_out) = scale_out {
@@ -224,6 +240,7 @@ impl Origin {
         stop.cancelled().await;
         systemd::stopping();
         readiness.lack("origin", "this origin is shutting down");
+        node.farewell.say(FAREWELL).await;
         node.shut_down().await;
         publishing_stopped.cancel();
         if let Err(panic) = sweeping.await {

@@ -10,7 +10,7 @@ use relay_core::clock::Clock;
 use relay_core::dns;
 use relay_core::link::parent::{Parent, ParentDesk};
 use relay_core::pool::{
-    Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals,
+    Arrival, Endpoint, Finding, Remembered, Roster, RosterConfig, Row, Scheme, State, Totals, Wish,
 };
 use relay_core::serve::{Elsewhere, chance};
 use tokio_util::sync::CancellationToken;
@@ -99,12 +99,26 @@ impl Pool {
         self.roster().to_probe(count, now)
     }
 
+    /// At most `count` public endpoints that are to be watched for a while from now on.
+    pub fn to_watch(&self, count: usize) -> Vec<(Instance, Endpoint)> {
+        let now = self.clock.now();
+        self.roster().to_watch(count, now)
+    }
+
+    /// Whether whoever watches an edge should go on.
+    pub fn is_worth_watching(&self, edge: &Instance) -> bool {
+        let now = self.clock.now();
+        self.roster().is_worth_watching(edge, now)
+    }
+
     /// Takes what the probe found, and tells the operator if the endpoint stands otherwise from now on.
     pub fn probed(&self, edge: &Instance, endpoint: &Endpoint, finding: Finding) {
         let now = self.clock.now();
         let reason = match &finding {
             Finding::Good => None,
-            Finding::Failed(reason) | Finding::Wrong(reason) => Some(reason.clone()),
+            Finding::Failed(reason) | Finding::Stalled(reason) | Finding::Wrong(reason) => {
+                Some(reason.clone())
+            }
         };
         match (self.roster().probed(edge, endpoint, finding, now), reason) {
             (None, _) => {}
@@ -136,14 +150,16 @@ impl Pool {
         }
     }
 
-    /// Keeps the names up to date and writes the members down, until `stop`: soon after one came, went or was told to drain, and
-    /// what they carry now and then.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Writes the members down until `stop`, soon after one came, went or was told to drain, and what they carry now and then; and
+    /// keeps the pool's names up to date where they are answered (`named`).
+    pub async fn run(self: Arc<Self>, named: bool, stop: CancellationToken) {
         let mut tick = self.clock.every(LOOK);
         let (mut written, mut written_ms) = (Vec::new(), 0);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             let now = self.clock.now();
-            self.names.offer(self.roster().addresses(Scheme::Http, now));
+            if named {
+                self.names.offer(self.roster().addresses(Scheme::Http, now));
+            }
             let members = self.roster().remember(now);
             let lasting: Vec<Remembered> = members.iter().map(lasting).collect();
             if lasting == written && (members.is_empty() || now.mono_ms < written_ms + SAVE_ALL_MS) {
@@ -171,9 +187,9 @@ fn lasting(member: &Remembered) -> Remembered {
 }
 
 impl Elsewhere for Pool {
-    fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint> {
+    fn place(&self, wish: &Wish) -> Option<Endpoint> {
         let now = self.clock.now();
-        self.roster().place(scheme, bits, now, &mut chance)
+        self.roster().place(wish, now, &mut chance)
     }
 
     fn view(&self) -> View {

@@ -4,15 +4,21 @@
 //! - [`Prober`]: the task that goes wherever the pool wants somebody to look.
 //! - `visit`: one look at one endpoint; `http` and `rtmp`: how one asks there; `fault`: what may be wrong.
 //! - `jury`: whether what comes from there is what the origin sent.
+//! - `stays`: those who stay for a while; `post`: one of them; `rhythm`: whether the stream comes evenly; `blame`: and whose fault it is
+//!   if not.
 //!
 //! An edge names its endpoints itself, so a member can have the origin connect to any address; what is asked there is a stream's
 //! name and no more.
 
+mod blame;
 mod fault;
 mod http;
 mod jury;
 mod metrics;
+mod post;
+mod rhythm;
 mod rtmp;
+mod stays;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -29,6 +35,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::metrics::ProbeMetrics;
+use self::stays::Stays;
 use self::visit::{Visit, Visited};
 use crate::pool::Pool;
 
@@ -45,6 +52,7 @@ pub struct Prober {
     hub: Arc<Hub>,
     clock: Clock,
     metrics: ProbeMetrics,
+    stays: Stays,
     /// How many visits there were: streams take turns by it.
     turn: usize,
 }
@@ -69,6 +77,7 @@ impl Prober {
             hub,
             clock,
             metrics,
+            stays: Stays::new(),
             turn: 0,
         })
     }
@@ -80,21 +89,22 @@ impl Prober {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = tick.tick() => self.send_out(&mut visits),
+                _ = tick.tick() => {
+                    let mut streams = self.hub.list();
+                    streams.retain(|stream| stream.state().playable);
+                    self.send_out(&streams, &mut visits);
+                    self.look_after_stays(&streams);
+                }
                 Some(done) = visits.join_next() => self.hear(done),
+                word = self.stays.next() => self.hear_of_stay(word),
             }
         }
     }
 
-    fn send_out(&mut self, visits: &mut JoinSet<Report>) {
+    fn send_out(&mut self, streams: &[Arc<Stream>], visits: &mut JoinSet<Report>) {
         let due = self.pool.to_probe(MAX_VISITS - visits.len().min(MAX_VISITS));
-        if due.is_empty() {
-            return;
-        }
-        let mut streams = self.hub.list();
-        streams.retain(|stream| stream.state().playable);
         for (edge, endpoint) in due {
-            let stream = self.next_of(&streams);
+            let stream = self.next_of(streams);
             let visit = Visit::new(endpoint.clone(), stream, self.clock);
             visits.spawn(async move { (edge, endpoint, visit.pay().await) });
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::health::{Sentence, health, rank};
 use super::{EdgeRow, StreamRow};
 use crate::limits::ADMIN_SNAPSHOT_ROWS;
+use crate::serve::Decisions;
 
 /// A snapshot of a node, and at an origin of its pool. `GET /api/v1/overview` gives one, `GET /api/v1/events` one each second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub struct Overview {
     /// What became of those who asked for a stream here, since the start.
     pub joins: Vec<JoinRow>,
     /// What was decided on those who could have been served here, since the start.
-    pub admissions: Vec<AdmissionRow>,
+    pub admissions: Vec<Decisions>,
     /// How often somebody was refused here in the last minute.
     pub refused_lately: u64,
     /// Join tokens that are good; none on an edge.
@@ -86,17 +87,6 @@ pub struct UplinkRow {
 pub struct JoinRow {
     /// A label of `relay_joins_total`, such as `served`.
     pub outcome: String,
-    /// How often since the start.
-    pub count: u64,
-}
-
-/// How often something was decided, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AdmissionRow {
-    /// `served`, `redirected` or `refused`.
-    pub decision: String,
-    /// A label of `relay_admissions_total`, such as `uplink`.
-    pub reason: String,
     /// How often since the start.
     pub count: u64,
 }

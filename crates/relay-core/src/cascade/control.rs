@@ -23,6 +23,9 @@ pub enum ControlError {
     /// A list or a text in it is over its limit.
     #[error("a control message goes too far: {0}")]
     TooMuch(#[from] TooMuch),
+    /// A message that may not come at this point.
+    #[error("a control message came out of its turn: {0}")]
+    OutOfTurn(&'static str),
     /// The stream ended inside a message.
     #[error("the control stream ended inside a message")]
     Cut,
@@ -103,6 +106,7 @@ fn decode(json: &[u8]) -> Result<Message, ControlError> {
         "welcome" => Message::Welcome(from_json(json)?),
         "stream_down" => Message::StreamDown(from_json(json)?),
         "report" => Message::Report(from_json(json)?),
+        "newest" => Message::Newest(from_json(json)?),
         "policy" => Message::Policy(from_json(json)?),
         "pool" => Message::Pool(from_json(json)?),
         "hops" | "stream_up" | "floors" | "ping" | "pong" | "drain" | "ask" | "known" | "bye" => {

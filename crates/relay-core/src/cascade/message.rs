@@ -21,6 +21,13 @@ pub const MAX_ENTRIES: usize = 64;
 /// Messages of [`Held`] that may follow a Hello: room for 4160 streams, four times what a hub holds by default.
 pub const MAX_HELD_PARTS: u32 = 64;
 
+/// Streams that a child names on one link: as many as a Hello and what follows it can.
+pub const MAX_NAMED: usize = MAX_ENTRIES * (MAX_HELD_PARTS as usize + 1);
+
+/// Streams that a parent may push on one link, or announce: as many as any node may be told to hold (`[limits] max_streams`).
+/// One who has more means no good.
+pub const MAX_PUSHED: usize = 100_000;
+
 /// The longest text in a message: a reason, or an endpoint.
 pub const MAX_TEXT_BYTES: usize = 512;
 
@@ -56,6 +63,8 @@ pub enum Message {
     },
     /// Parent → child: this stream has ended for good.
     StreamDown(StreamDown),
+    /// Parent → child, with each Ping where streams are pushed: how far they have come, so that the child knows how far it is behind.
+    Newest(Newest),
     /// Child → parent: times below which a stream must not fall.
     Floors {
         /// At most [`MAX_ENTRIES`].
@@ -214,6 +223,16 @@ pub struct StreamDown {
     pub end: Option<Position>,
 }
 
+/// How far a parent's streams have come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Newest {
+    /// How far the parent itself is behind the origin, in milliseconds of its streams' time.
+    pub behind_ms: u64,
+    /// The newest epoch and time of each stream that is live there: at most [`MAX_ENTRIES`]; of more, the others come the next time.
+    pub streams: Vec<Floor>,
+}
+
 /// How a child fares.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -233,7 +252,8 @@ pub struct Report {
     pub draining: bool,
     /// Groups whose hash was not the parent's, since it started.
     pub hash_mismatches: u64,
-    /// How far behind the origin's clock the newest group began here, in milliseconds.
+    /// How far it was behind the origin at most since the report before, in milliseconds of its streams' time. `None` where it has
+    /// no stream, or its parent does not say how far those have come.
     pub lag_ms: Option<u64>,
     /// Where its metrics can be scraped, if anywhere.
     pub metrics: Option<String>,
@@ -302,6 +322,7 @@ impl Message {
                 within("hops", welcome.hops.len(), MAX_HOPS)
             }
             Self::Hops { hops } => within("hops", hops.len(), MAX_HOPS),
+            Self::Newest(newest) => within("streams", newest.streams.len(), MAX_ENTRIES),
             Self::Floors { floors } => within("floors", floors.len(), MAX_ENTRIES),
             Self::Report(report) => within(
                 "metrics",
@@ -341,8 +362,10 @@ impl View {
 impl Hello {
     /// Spreads what is held over this Hello and the messages to send right after it.
     pub fn hold(&mut self, positions: Vec<HeldPosition>, floors: Vec<Floor>) -> Vec<Message> {
-        let limit = MAX_ENTRIES * (MAX_HELD_PARTS as usize + 1);
-        let (mut positions, mut floors) = (positions.into_iter().take(limit), floors.into_iter().take(limit));
+        let (mut positions, mut floors) = (
+            positions.into_iter().take(MAX_NAMED),
+            floors.into_iter().take(MAX_NAMED),
+        );
         let mut next = || Held {
             positions: positions.by_ref().take(MAX_ENTRIES).collect(),
             floors: floors.by_ref().take(MAX_ENTRIES).collect(),

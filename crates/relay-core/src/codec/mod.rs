@@ -9,6 +9,8 @@ mod video;
 
 use crate::flv::TagKind;
 
+pub(crate) use video::{LegacyHevc, hevc_by_number};
+
 /// A codec by its FourCC; legacy numbers are given the FourCC that enhanced RTMP has for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Codec(pub [u8; 4]);

@@ -47,6 +47,32 @@ fn legacy(frame_type: u8, codec: u8, rest: &[u8]) -> TagInfo {
     }
 }
 
+/// By which number HEVC is sent where it should be by FourCC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegacyHevc {
+    /// 12, which old tools agreed on.
+    Its,
+    /// 7, which is AVC's: a mistake.
+    Avcs,
+}
+
+/// Whether a body is HEVC by number (R34). By AVC's, it is known by a configuration that is no AVC's.
+pub(crate) fn hevc_by_number(payload: &[u8]) -> Option<LegacyHevc> {
+    match payload {
+        [first, ..] if first & 0x8F == 12 => Some(LegacyHevc::Its),
+        [first, 0, _, _, _, record @ ..] if first & 0x8F == 7 && is_hevc(record) => Some(LegacyHevc::Avcs),
+        _ => None,
+    }
+}
+
+/// Where the two configurations have reserved bits, all of them one (ISO/IEC 14496-15, 5.3.3 and 8.3.3). Some write zeros
+/// into AVC's, so that they are missing there proves nothing alone.
+fn is_hevc(record: &[u8]) -> bool {
+    let set = |at: usize, bits: u8| record.get(at).is_some_and(|byte| byte & bits == bits);
+    let avc = set(4, 0xFC) && set(5, 0xE0);
+    !avc && set(13, 0xF0) && set(15, 0xFC) && set(16, 0xFC) && set(17, 0xF8) && set(18, 0xF8)
+}
+
 /// A packet type and a FourCC, with modifiers and several tracks as the sender likes.
 fn by_four_cc(frame_type: u8, packet: u8, rest: &[u8]) -> Option<TagInfo> {
     let (packet, rest) = enhanced::skip_modifiers(packet, rest)?;
@@ -116,6 +142,27 @@ mod tests {
         );
         assert_eq!(classify(b"\x17"), frame(b"avc1"), "cut short: no place to start");
         assert_eq!(classify(b""), TagInfo::default(), "R29");
+    }
+
+    #[test]
+    fn r34_hevc_by_number_is_known() {
+        let hevc = b"\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x5d\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\x03";
+        let avc = b"\x01\x64\0\x1f\xff\xe1\0\x19\x67\x64\0\x1f\xac\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\x03";
+        let sloppy = b"\x01\x64\0\x1f\x03\x01\0\x19\x67\x64\0\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\0\0\x03";
+        let body = |first: &[u8], record: &[u8]| [first, b"\0\0\0\0", record].concat();
+        assert_eq!(hevc_by_number(&body(b"\x1c", hevc)), Some(LegacyHevc::Its));
+        assert_eq!(hevc_by_number(b"\x2c\x01"), Some(LegacyHevc::Its));
+        assert_eq!(hevc_by_number(&body(b"\x17", hevc)), Some(LegacyHevc::Avcs));
+        assert_eq!(hevc_by_number(&body(b"\x17", avc)), None);
+        assert_eq!(hevc_by_number(&body(b"\x17", sloppy)), None);
+        assert_eq!(
+            hevc_by_number(&body(b"\x9c", hevc)),
+            None,
+            "no number but an enhanced body"
+        );
+        for end in 0..20 {
+            assert_eq!(hevc_by_number(&body(b"\x17", hevc)[..end]), None, "cut short");
+        }
     }
 
     #[test]

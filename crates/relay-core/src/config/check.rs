@@ -69,6 +69,11 @@ fn check_ranges(config: &Config) -> Result<(), Fault> {
         limits.publisher_silence,
         s(2)..=hours(1),
     )?;
+    within(
+        "limits.publisher_memory",
+        limits.publisher_memory,
+        size(4 << 20)..=size(1 << 30),
+    )?;
     if let Some(budget) = limits.log_budget {
         within("limits.log_budget", budget, size(16 << 20)..=size(1 << 40))?;
     }
@@ -186,6 +191,7 @@ fn check_dns(config: &Config) -> Result<(), Fault> {
         return Err(Fault::new("dns.ttl", "DNS counts in whole seconds"));
     }
     number("dns.answers", dns.answers, 1..=8)?;
+    number("dns.at_least", dns.at_least, 1..=8)?;
     number("dns.rate_limit", dns.rate_limit, 0..=1_000_000)?;
     match Zone::of(dns) {
         Ok(_) => Ok(()),

@@ -29,6 +29,10 @@ pub struct Dns {
     /// How many addresses of a family an answer has at most. Default `4`: enough to try another when one is gone. Each costs
     /// 16 or 28 bytes.
     pub answers: u32,
+    /// How many addresses of a family an answer has at least, as far as there are any: one that the pool makes shorter is filled up with
+    /// nodes that are full, then from `fallback`. Default `2`, so that who keeps an answer has a second way if a machine is
+    /// gone; `1` for a pool of players that cannot be sent on.
+    pub at_least: u32,
     /// The names of the zone's name servers, as the parent zone has them, each with its addresses if it lies in the zone.
     /// No default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -36,8 +40,8 @@ pub struct Dns {
     /// More names of the pool beside the zone's own, relative to it: `www`. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<DomainName>,
-    /// Addresses to give out while the pool has nobody to offer, such as the origin's own. Default: none, and the answer
-    /// is then that there is no address.
+    /// Addresses to give out while the pool has nobody to offer, and as company for a lone node; such as the origin's own.
+    /// Default: none, and the answer is then that there is no address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<IpAddr>,
     /// How many answers over UDP a network (/24, /56) gets per second; beyond it is told to come by TCP. Default `100`; `0`
@@ -52,6 +56,7 @@ impl Default for Dns {
             listen: Listen::everywhere(53),
             ttl: Seconds::new(5),
             answers: 4,
+            at_least: 2,
             nameservers: Vec::new(),
             names: Vec::new(),
             fallback: Vec::new(),

@@ -305,6 +305,13 @@ fn ranges_hold_at_both_ends() {
         ("limits.no_progress", "'999ms'", "'1s'", "'5m'", "'301s'"),
         ("limits.publisher_silence", "'1s'", "'2s'", "'1h'", "'3601s'"),
         (
+            "limits.publisher_memory",
+            "'3MiB'",
+            "'4MiB'",
+            "'1GiB'",
+            "'1025MiB'",
+        ),
+        (
             "limits.log_budget",
             "'15MiB'",
             "'16MiB'",
@@ -321,6 +328,7 @@ fn ranges_hold_at_both_ends() {
         ("viewers.send_buffer", "'7KiB'", "'8KiB'", "'16MiB'", "'17MiB'"),
         ("dns.ttl", "'0s'", "'1s'", "'1h'", "'3601s'"),
         ("dns.answers", "0", "1", "8", "9"),
+        ("dns.at_least", "0", "1", "8", "9"),
         ("viewers.unsent", "'1KiB'", "'2KiB'", "'16MiB'", "'17MiB'"),
         (
             "edge.capacity",

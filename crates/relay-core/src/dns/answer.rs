@@ -4,8 +4,9 @@ use hickory_proto::rr::rdata::HINFO;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use super::query::Question;
-use super::source::{Family, Offers};
+use super::source::Offers;
 use super::zone::{Place, Server, Zone, address_record};
+use crate::family::Family;
 
 /// How an answer turned out; a closed set, so that it can label a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +61,8 @@ pub(super) struct Answer {
     pub(super) records: Vec<Record>,
     /// The SOA record that goes with a "no".
     pub(super) authority: Option<Record>,
+    /// Whether it names the pool, and that had fewer addresses than there should be.
+    pub(super) is_short: bool,
 }
 
 impl Answer {
@@ -68,6 +71,7 @@ impl Answer {
             code: Code::NoError,
             records,
             authority: None,
+            is_short: false,
         }
     }
 
@@ -77,6 +81,7 @@ impl Answer {
             code,
             records: Vec::new(),
             authority: Some(zone.soa_of_no(zone.apex_of(name))),
+            is_short: false,
         }
     }
 
@@ -85,6 +90,7 @@ impl Answer {
             code,
             records: Vec::new(),
             authority: None,
+            is_short: false,
         }
     }
 }
@@ -106,13 +112,20 @@ pub(super) fn answer(
     if query.query_class != DNSClass::IN || transfer {
         return Answer::bare(Code::Refused);
     }
+    let mut is_short = false;
+    let mut draw = |family| {
+        let drawn = zone.draw(pool, family, random);
+        is_short = drawn.is_short;
+        let record = |address| address_record(name.clone(), zone.ttl(), address);
+        drawn.addresses.into_iter().map(record).collect()
+    };
     let records = match (place, kind) {
         (Place::Elsewhere, _) => return Answer::bare(Code::Refused),
         (Place::Nowhere, _) => return Answer::no(Code::NxDomain, zone, name),
         (Place::Between, _) => Vec::new(),
         (Place::Pool(_) | Place::Server(_), RecordType::ANY) => vec![no_list(name)],
-        (Place::Pool(_), RecordType::A) => draw(zone, pool, name, Family::V4, random),
-        (Place::Pool(_), RecordType::AAAA) => draw(zone, pool, name, Family::V6, random),
+        (Place::Pool(_), RecordType::A) => draw(Family::V4),
+        (Place::Pool(_), RecordType::AAAA) => draw(Family::V6),
         (Place::Pool(true), RecordType::NS) => zone.ns(name),
         (Place::Pool(true), RecordType::SOA) => vec![zone.soa(name.clone())],
         (Place::Server(server), RecordType::A) => of_server(server, name, Family::V4),
@@ -122,19 +135,10 @@ pub(super) fn answer(
     if records.is_empty() {
         return Answer::no(Code::NoData, zone, name);
     }
-    Answer::records(records)
-}
-
-fn draw(
-    zone: &Zone,
-    pool: &Offers,
-    name: &Name,
-    family: Family,
-    random: &mut impl FnMut() -> u64,
-) -> Vec<Record> {
-    let drawn = zone.choose(pool).draw(family, zone.answers(), random);
-    let record = |address| address_record(name.clone(), zone.ttl(), address);
-    drawn.into_iter().map(record).collect()
+    Answer {
+        is_short,
+        ..Answer::records(records)
+    }
 }
 
 fn of_server(server: &Server, name: &Name, family: Family) -> Vec<Record> {

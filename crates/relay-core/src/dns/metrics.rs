@@ -50,6 +50,7 @@ pub(super) struct DnsMetrics {
     dropped: IntCounterVec,
     truncated: IntCounter,
     fallbacks: IntCounter,
+    short: IntCounter,
     udp_bytes: IntCounterVec,
 }
 
@@ -87,6 +88,10 @@ impl DnsMetrics {
                 "relay_dns_fallback_total",
                 "DNS queries while the pool had nobody to offer.",
             )?,
+            short: IntCounter::new(
+                "relay_dns_short_total",
+                "DNS answers for which the pool had fewer addresses than [dns] at_least.",
+            )?,
             udp_bytes: counter(
                 "relay_dns_udp_bytes_total",
                 "Bytes of DNS over UDP, by direction: out over in is what an abuser would gain.",
@@ -105,6 +110,7 @@ impl DnsMetrics {
         }
         registry.register(Box::new(metrics.truncated.clone()))?;
         registry.register(Box::new(metrics.fallbacks.clone()))?;
+        registry.register(Box::new(metrics.short.clone()))?;
         Ok(metrics)
     }
 
@@ -150,6 +156,9 @@ impl DnsMetrics {
         }
         if pool_is_empty {
             self.fallbacks.inc();
+        }
+        if reply.is_short {
+            self.short.inc();
         }
         if transport == Transport::Udp {
             self.udp_bytes

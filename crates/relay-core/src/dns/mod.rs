@@ -34,10 +34,11 @@ mod tests;
 mod udp;
 mod zone;
 
+pub use crate::family::Family;
 pub use answer::Code;
 pub use limit::{Limiter, Verdict};
 pub use query::{Extension, Fault, Question};
 pub use reply::{Reply, Transport, respond};
 pub use server::{Server, ServerError};
-pub use source::{Family, MAX_ADDRESSES, Offers, Source};
+pub use source::{MAX_ADDRESSES, Offers, Source};
 pub use zone::{Zone, ZoneError};

@@ -39,6 +39,8 @@ pub struct Reply {
     pub code: Option<Code>,
     /// Whether it says "come by TCP".
     pub truncated: bool,
+    /// Whether the pool had fewer addresses for it than there should be.
+    pub is_short: bool,
 }
 
 /// Answers a packet. `terse` leaves out all but "come by TCP", for who asks too much: no larger than what came.
@@ -65,10 +67,11 @@ pub fn respond(
             bytes,
             code: None,
             truncated: true,
+            is_short: false,
         });
     }
     let answer = answer(zone, pool, &question, random);
-    let code = answer.code;
+    let (code, is_short) = (answer.code, answer.is_short);
     let limit = match transport {
         Transport::Udp => question.payload().min(MAX_PAYLOAD),
         Transport::Tcp => u16::MAX,
@@ -79,12 +82,14 @@ pub fn respond(
             bytes: whole,
             code: Some(code),
             truncated: false,
+            is_short,
         });
     }
     Some(Reply {
         bytes: truncated(&question, code)?,
         code: Some(code),
         truncated: true,
+        is_short,
     })
 }
 
@@ -98,6 +103,7 @@ fn bare(query: &Metadata, extension: Option<Extension>, code: Code) -> Option<Re
         bytes: encode(&message)?,
         code: Some(code),
         truncated: false,
+        is_short: false,
     })
 }
 

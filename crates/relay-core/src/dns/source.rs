@@ -5,31 +5,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::family::Family;
+
 /// Addresses of one family that are drawn from; of more, the first are taken. A pool ten times the size of any that was
 /// rehearsed, and 240 KB.
 pub const MAX_ADDRESSES: usize = 10_000;
 
 /// The greatest weight of one address, so that the sum of all fits: 281 Tbit/s.
 const MAX_WEIGHT: u64 = 1 << 48;
-
-/// A family of addresses. Each is offered by itself: a pool may have many nodes on the one and few on the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4: A records.
-    V4,
-    /// IPv6: AAAA records.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    pub const fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Self::V4,
-            IpAddr::V6(_) => Self::V6,
-        }
-    }
-}
 
 /// What the pool offers now, shared between whoever knows the pool and the server.
 ///
@@ -44,6 +27,14 @@ impl Source {
         self.0.store(Arc::new(Offers::new(addresses)));
     }
 
+    /// This node has lost its origin: what is offered stays, and is [old](Offers::is_old) until it is replaced.
+    pub fn grows_old(&self) {
+        self.0.rcu(|offers| Offers {
+            is_old: true,
+            ..(**offers).clone()
+        });
+    }
+
     /// What is offered now.
     pub fn offers(&self) -> Arc<Offers> {
         self.0.load_full()
@@ -55,16 +46,19 @@ impl Source {
 pub struct Offers {
     v4: Roster,
     v6: Roster,
+    /// Those of nodes that are there and have no room: by family, each as likely as the other.
+    full: [Roster; 2],
+    is_old: bool,
 }
 
 impl Offers {
-    /// Takes addresses and their headroom in bits per second. One without headroom is never given out, nor is an address that
-    /// nobody can dial; one that is named twice counts once, with the sum.
+    /// Takes addresses and their headroom in bits per second. One without headroom is given out as company only, and an address
+    /// that nobody can dial never; one that is named twice counts once, with the sum.
     pub fn new(addresses: impl IntoIterator<Item = (IpAddr, u64)>) -> Self {
         let mut offers: Vec<(IpAddr, u64)> = addresses
             .into_iter()
             .map(|(address, weight)| (address.to_canonical(), weight.min(MAX_WEIGHT)))
-            .filter(|(address, weight)| *weight > 0 && !address.is_unspecified() && !address.is_multicast())
+            .filter(|(address, _)| !address.is_unspecified() && !address.is_multicast())
             .collect();
         offers.sort_unstable();
         offers.dedup_by(|next, kept| {
@@ -75,22 +69,34 @@ impl Offers {
             same
         });
         let of = |family| {
-            offers
+            let of_family = offers
                 .iter()
-                .filter(move |(address, _)| Family::of(*address) == family)
+                .copied()
+                .filter(move |(address, _)| Family::of(*address) == family);
+            let (with_room, full): (Vec<_>, Vec<_>) = of_family.partition(|(_, weight)| *weight > 0);
+            let equals = full.into_iter().map(|(address, _)| (address, 1));
+            (Roster::of(with_room.into_iter()), Roster::of(equals))
         };
+        let [(v4, full_v4), (v6, full_v6)] = [Family::V4, Family::V6].map(of);
         Self {
-            v4: Roster::of(of(Family::V4)),
-            v6: Roster::of(of(Family::V6)),
+            v4,
+            v6,
+            full: [full_v4, full_v6],
+            is_old: false,
         }
     }
 
-    /// Whether there is nobody to offer, in either family.
+    /// Whether nobody has room, in either family.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
-    /// How many addresses of a family there are.
+    /// Whether it is from before the origin was lost.
+    pub const fn is_old(&self) -> bool {
+        self.is_old
+    }
+
+    /// How many addresses of a family have room.
     pub fn count(&self, family: Family) -> usize {
         self.roster(family).addresses.len()
     }
@@ -102,6 +108,11 @@ impl Offers {
     /// `random` gives numbers that are evenly spread over all of `u64`.
     pub fn draw(&self, family: Family, count: usize, random: &mut impl FnMut() -> u64) -> Vec<IpAddr> {
         self.roster(family).draw(count, random)
+    }
+
+    /// The same among those without room.
+    pub fn draw_full(&self, family: Family, count: usize, random: &mut impl FnMut() -> u64) -> Vec<IpAddr> {
+        self.full[family as usize].draw(count, random)
     }
 
     const fn roster(&self, family: Family) -> &Roster {
@@ -121,12 +132,12 @@ struct Roster {
 }
 
 impl Roster {
-    fn of<'a>(offers: impl Iterator<Item = &'a (IpAddr, u64)>) -> Self {
+    fn of(offers: impl Iterator<Item = (IpAddr, u64)>) -> Self {
         let mut roster = Self::default();
         let mut end = 0;
         for (address, weight) in offers.take(MAX_ADDRESSES) {
             end += weight;
-            roster.addresses.push(*address);
+            roster.addresses.push(address);
             roster.ends.push(end);
         }
         roster
@@ -270,6 +281,7 @@ mod tests {
         assert_eq!(offers.v4.addresses, [v4(1), v4(9)]);
         assert_eq!(offers.v4.ends, [15, 16], "one node behind two names counts once");
         assert_eq!(offers.v6.addresses, [v6(1)]);
+        assert_eq!(offers.draw_full(Family::V4, 4, &mut || 7), [v4(2)]);
         assert!(Offers::new([(v4(1), 0)]).is_empty());
     }
 
@@ -282,5 +294,9 @@ mod tests {
         assert!(source.offers().is_empty());
         source.offer([(v6(1), 1)]);
         assert_eq!(source.offers().count(Family::V6), 1);
+        source.grows_old();
+        assert!(source.offers().is_old() && source.offers().count(Family::V6) == 1);
+        source.offer([(v6(1), 1)]);
+        assert!(!source.offers().is_old());
     }
 }

@@ -9,9 +9,10 @@ use hickory_proto::rr::{Name, RData, Record};
 
 pub use error::ZoneError;
 
-use super::source::{Family, Offers};
+use super::source::Offers;
 use crate::config;
 use crate::config::DomainName;
+use crate::family::Family;
 
 /// Name servers of a zone: all of their names have to fit into one small answer (the root zone's 13 did in 512 bytes).
 const MAX_NAMESERVERS: usize = 8;
@@ -46,7 +47,16 @@ pub struct Zone {
     soa: SOA,
     ttl: u32,
     answers: usize,
+    at_least: usize,
     fallback: Offers,
+}
+
+/// The addresses of one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Drawn {
+    pub(super) addresses: Vec<IpAddr>,
+    /// Whether the pool had fewer than there should be.
+    pub(super) is_short: bool,
 }
 
 /// A name server, and its addresses if it lies in the zone.
@@ -101,6 +111,7 @@ impl Zone {
             servers,
             ttl,
             answers: usize::try_from(config.answers).unwrap_or_default(),
+            at_least: usize::try_from(config.at_least.min(config.answers)).unwrap_or_default(),
             fallback: fallback(config)?,
         }))
     }
@@ -175,15 +186,33 @@ impl Zone {
         self.ttl
     }
 
-    /// How many addresses go into an answer.
-    pub(super) const fn answers(&self) -> usize {
-        self.answers
-    }
-
-    /// Whom to offer: the pool, or those of last resort while it has nobody at all. A pool that has addresses of one family
-    /// only is not helped out with the other, which would send everybody who prefers that one to the last resort.
-    pub(super) fn choose<'a>(&'a self, pool: &'a Offers) -> &'a Offers {
-        if pool.is_empty() { &self.fallback } else { pool }
+    /// Whom to name in an answer: some of the pool, by what they have left; or those of last resort while it has nobody at all. A pool
+    /// that has addresses of one family only is not helped out with the other, which would send everybody who prefers that one to
+    /// the last resort.
+    ///
+    /// A lone node gets company, for those who keep an answer though its machine is gone: nodes that are full and send viewers on; then
+    /// those of last resort, unless the origin is lost, which most likely is one of them.
+    pub(super) fn draw(&self, pool: &Offers, family: Family, random: &mut impl FnMut() -> u64) -> Drawn {
+        if pool.is_empty() {
+            let addresses = self.fallback.draw(family, self.answers, random);
+            let is_short = false;
+            return Drawn { addresses, is_short };
+        }
+        let mut addresses = pool.draw(family, self.answers, random);
+        let is_short = (1..self.at_least).contains(&addresses.len());
+        if is_short {
+            let full = pool.draw_full(family, self.at_least, random);
+            let last = self.fallback.draw(family, self.at_least, random);
+            let company = full
+                .into_iter()
+                .chain(last.into_iter().filter(|_| !pool.is_old()));
+            for address in company {
+                if addresses.len() < self.at_least && !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+        }
+        Drawn { addresses, is_short }
     }
 }
 

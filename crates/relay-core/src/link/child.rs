@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quinn::Connection;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ pub trait ChildDesk: Send + Sync + 'static {
     /// Where viewers reach this node.
     fn public(&self) -> Vec<String>;
 
-    /// How it fares; asked each second.
+    /// How it fares; asked each second. What came in by links is added to it.
     fn report(&self) -> Report;
 
     /// Other nodes that serve viewers, as the origin has them now.
@@ -130,6 +130,8 @@ pub(super) struct Inner {
     pub(super) status: watch::Sender<LinkStatus>,
     pub(super) counts: LinkCounts,
     pub(super) asks: Asks,
+    /// Places for streams whose end is being waited for: as many as this node has streams.
+    pub(super) endings: Arc<Semaphore>,
     /// A link that the parent dialled: while it speaks, this node dials none.
     pushed: Mutex<Option<Arc<Heard>>>,
     seed: u64,
@@ -210,6 +212,7 @@ impl Child {
         desk: Arc<dyn ChildDesk>,
         seed: u64,
     ) -> Self {
+        let endings = Arc::new(Semaphore::new(intake.max_lanes()));
         Self(Arc::new(Inner {
             intake,
             clock,
@@ -220,6 +223,7 @@ impl Child {
             status: watch::Sender::new(LinkStatus::Connecting { trouble: None }),
             counts: LinkCounts::default(),
             asks: Asks::default(),
+            endings,
             pushed: Mutex::default(),
             seed,
         }))
@@ -264,6 +268,12 @@ impl Child {
     /// What was counted of what they brought.
     pub fn intake_counts(&self) -> Arc<IntakeCounts> {
         Arc::clone(&self.0.intake.counts)
+    }
+
+    /// How far this node is behind the origin, in milliseconds of its streams' time; `None` where there is no stream, or the parent
+    /// does not say.
+    pub fn lag_ms(&self) -> Option<u64> {
+        self.0.intake.lag_ms()
     }
 
     /// Asks the parent, which is the origin, whether an instance is a member now; `None` if no answer comes.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cascade::message::{Floor, HeldPosition};
+use super::lag::Lag;
+use crate::cascade::message::{Floor, HeldPosition, Newest};
 use crate::cascade::{Gap, GroupHeader, Receiver, SealVerdict, TagVerdict, Verdict};
 use crate::clock::Clock;
 use crate::flv::Tag;
@@ -32,8 +33,8 @@ pub struct IntakeCounts {
     pub gaps: AtomicU64,
     /// Groups whose hash was not the parent's.
     pub hash_mismatches: AtomicU64,
-    /// How far behind the origin's clock the newest group began here, in milliseconds.
-    pub lag_ms: AtomicU64,
+    /// How long the newest group took from the origin to here, in milliseconds, by the clocks of both.
+    pub group_delay_ms: AtomicU64,
 }
 
 /// The streams that come in.
@@ -42,6 +43,7 @@ pub(super) struct Intake {
     hub: Arc<Hub>,
     clock: Clock,
     streams: Mutex<HashMap<StreamKey, Arc<Mutex<Entry>>>>,
+    lag: Mutex<Lag>,
     pub(super) counts: Arc<IntakeCounts>,
 }
 
@@ -80,6 +82,7 @@ impl Intake {
             hub,
             clock,
             streams: Mutex::default(),
+            lag: Mutex::default(),
             counts: Arc::default(),
         }
     }
@@ -89,9 +92,29 @@ impl Intake {
         let mut streams = lock(&self.streams);
         if !streams.contains_key(key) {
             let now = self.clock.now().mono_ms;
-            streams.retain(|_, entry| !lock(entry).is_over(now));
+            let crowded = streams.len() >= self.max_names();
+            streams.retain(|_, entry| {
+                // Whoever brings it may be about to begin it.
+                let is_brought = Arc::strong_count(entry) > 1;
+                is_brought || lock(entry).is_of_use(now, crowded)
+            });
         }
         Arc::clone(streams.entry(key.clone()).or_default())
+    }
+
+    /// Whether a stream of that name is held, or could be.
+    pub(super) fn has_room_for(&self, key: &StreamKey) -> bool {
+        self.hub.has_room_for(key)
+    }
+
+    /// Streams that one link may bring at a time: as many as there is room for here.
+    pub(super) fn max_lanes(&self) -> usize {
+        self.hub.max_streams()
+    }
+
+    /// Names that are known at a time, those of streams that have just ended included: beyond it these are forgotten early.
+    fn max_names(&self) -> usize {
+        self.hub.max_streams().saturating_mul(2)
     }
 
     /// What a Hello says of positions and floors. Of streams that have ended nothing is held.
@@ -124,15 +147,17 @@ impl Intake {
         end.is_none_or(|end| held.is_none_or(|held| held >= end))
     }
 
-    /// Ends a stream for good, unless it has come back since in a newer epoch than that of `end`.
-    pub(super) fn end(&self, key: &StreamKey, end: Option<Position>) {
+    /// Ends a stream for good, unless it has come back since in a newer epoch than that of `end`. False if there is none to end.
+    pub(super) fn end(&self, key: &StreamKey, end: Option<Position>) -> bool {
         let Some(entry) = lock(&self.streams).get(key).cloned() else {
-            return;
+            return false;
         };
         let mut entry = lock(&entry);
-        let Some(held) = entry.receiver.held() else { return };
+        let Some(held) = entry.receiver.held() else {
+            return false;
+        };
         if end.is_some_and(|end| held.epoch > end.epoch) {
-            return;
+            return false;
         }
         let ended = Some((held.epoch, self.clock.now().mono_ms));
         *entry = Entry {
@@ -141,6 +166,7 @@ impl Intake {
         };
         drop(entry);
         self.hub.remove(key);
+        true
     }
 
     /// Ends all that came in.
@@ -149,6 +175,30 @@ impl Intake {
         for key in keys {
             self.end(&key, None);
         }
+        *lock(&self.lag) = Lag::default();
+    }
+
+    /// Compares what is held with how far the parent says that its streams have come.
+    pub(super) fn compare(&self, newest: &Newest) {
+        let mut behind_ms = None;
+        for Floor { stream, time, .. } in &newest.streams {
+            let entry = lock(&self.streams).get(stream).cloned();
+            // A stream of which nothing has come yet is on its way.
+            let held = entry.and_then(|entry| lock(&entry).stream.as_ref()?.last_time());
+            behind_ms = behind_ms.max(held.map(|held| time.saturating_sub(held)));
+        }
+        let behind_ms = behind_ms.map(|ms: u64| ms.saturating_add(newest.behind_ms));
+        lock(&self.lag).stated(behind_ms, self.clock.now().mono_ms);
+    }
+
+    /// How far this node is behind the origin now, in milliseconds of its streams' time, as far as it is known.
+    pub(super) fn lag_ms(&self) -> Option<u64> {
+        lock(&self.lag).now(self.clock.now().mono_ms)
+    }
+
+    /// The most that it was behind in the last second or so.
+    pub(super) fn worst_lag_ms(&self) -> Option<u64> {
+        lock(&self.lag).worst(self.clock.now().mono_ms)
     }
 
     /// Whether a group that a link is about to bring is wanted.
@@ -244,8 +294,8 @@ impl Intake {
         stream.begin_group(header.head, now)?;
         entry.ended = None;
         self.counts.groups.fetch_add(1, Ordering::Relaxed);
-        let lag_ms = now.unix_us.saturating_sub(header.head.origin_us) / 1000;
-        self.counts.lag_ms.store(lag_ms, Ordering::Relaxed);
+        let delay_ms = now.unix_us.saturating_sub(header.head.origin_us) / 1000;
+        self.counts.group_delay_ms.store(delay_ms, Ordering::Relaxed);
         Ok(stream)
     }
 
@@ -279,14 +329,19 @@ impl Intake {
 }
 
 impl Entry {
-    /// Whether it ended so long ago that nothing of it is on its way any more.
-    fn is_over(&self, now_ms: u64) -> bool {
-        self.ended
-            .is_some_and(|(_, at)| now_ms.saturating_sub(at) > REMEMBER_ENDED_MS)
+    /// Whether it is live; or ended so short a time ago that something of it may still be on its way, unless it is `crowded` here.
+    fn is_of_use(&self, now_ms: u64, crowded: bool) -> bool {
+        let lately = |(_, at)| now_ms.saturating_sub(at) <= REMEMBER_ENDED_MS;
+        self.stream.is_some() || (!crowded && self.ended.is_some_and(lately))
+    }
+
+    /// Whether a stream of that name has ended, and no other has begun.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended.is_some() && self.stream.is_none()
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What a panic could leave is a tag counted and not appended, which the next one's position would show.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

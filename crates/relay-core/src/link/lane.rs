@@ -59,6 +59,12 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// Stops it unread.
+    pub(super) fn refuse(mut self, code: GroupCode) {
+        // Ended already is as good.
+        let _ = self.stream.stop(VarInt::from_u32(code.number()));
+    }
+
     /// Whether it has waited for its predecessor for long enough. Whether it can be taken all the same, the receiver knows.
     fn has_waited(&self) -> bool {
         self.since.elapsed() >= PREDECESSOR_WAIT

@@ -7,7 +7,7 @@ use prometheus::Registry;
 
 use super::child::{Child, LinkStatus};
 use super::door::DoorStats;
-use super::parent::Parent;
+use super::parent::{LinkInfo, Parent};
 use crate::metrics::{at_scrape, counter, counters, gauge, gauges};
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -34,6 +34,10 @@ pub fn register_child(registry: &Registry, child: &Child) -> prometheus::Result<
     at_scrape(registry, "relay_cascade_connected", move || {
         let (links, intake) = (child.counts(), child.intake_counts());
         let connected = matches!(*child.status().borrow(), LinkStatus::Connected { .. });
+        let lag = child.lag_ms().map(|ms| {
+            let help = "How far this node is behind the origin, in its streams' own time, by what its parent says of them.";
+            gauge("relay_cascade_lag_seconds", help, ms as f64 / 1000.0)
+        });
         Ok([
             gauge(
                 "relay_cascade_connected",
@@ -106,10 +110,12 @@ pub fn register_child(registry: &Registry, child: &Child) -> prometheus::Result<
                 read(&intake.hash_mismatches),
             )?,
             gauge(
-                "relay_cascade_lag_seconds",
-                "How far behind the origin's clock the newest group began here.",
-                read(&intake.lag_ms) as f64 / 1000.0,
+                "relay_cascade_group_delay_seconds",
+                "From the origin's clock at the newest group's beginning there to this node's at its beginning here.",
+                read(&intake.group_delay_ms) as f64 / 1000.0,
             )?,
+            // Nothing while it is not known.
+            lag.transpose()?.unwrap_or_default(),
         ]
         .concat())
     })
@@ -149,6 +155,12 @@ pub fn register_parent(registry: &Registry, parent: &Parent, max_children: usize
                 "edge",
                 each(&|index| f64::from(links[index].report.viewers)),
             )?,
+            gauges(
+                "relay_cascade_child_lag_seconds",
+                "How far a child was behind the origin at most in its last second, by its report.",
+                "edge",
+                lags(&links, &names),
+            )?,
             counter(
                 "relay_cascade_sent_groups_total",
                 "Groups sent to children.",
@@ -177,4 +189,13 @@ pub fn register_parent(registry: &Registry, parent: &Parent, max_children: usize
         ]
         .concat())
     })
+}
+
+/// How far each child is behind that says so.
+fn lags<'a>(links: &[LinkInfo], names: &'a [String]) -> Vec<(&'a str, f64)> {
+    let lag = |(name, link): (&'a String, &LinkInfo)| {
+        let lag_ms = link.report.lag_ms?;
+        Some((name.as_str(), lag_ms as f64 / 1000.0))
+    };
+    names.iter().zip(links).filter_map(lag).collect()
 }

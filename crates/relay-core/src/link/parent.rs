@@ -1,6 +1,6 @@
 //! The parent's side of links: greets children, pushes them every stream, hears their reports.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::child::Child;
 use super::control::{ControlEnd, Inbox, Outbox, close, close_after};
 pub use super::sending::SentCounts;
 use super::sending::{Sending, Sent};
 use crate::admission::LinkLoad;
 use crate::cascade::message::{
-    Floor, Hello, LinkRole, MAX_HOPS, PROTOCOL, Policy, Report, StreamDown, View, Welcome,
+    Floor, Hello, LinkRole, MAX_ENTRIES, MAX_HOPS, MAX_NAMED, Newest, PROTOCOL, Policy, Report, StreamDown,
+    TooMuch, View, Welcome,
 };
-use crate::cascade::{Instance, LinkCode, Message};
+use crate::cascade::{ControlError, Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::stream::{Hub, Position, Stream, StreamKey};
 
@@ -62,11 +64,25 @@ pub trait ParentDesk: Send + Sync + 'static {
 
     /// Whether an instance is a member of the pool now.
     fn is_member(&self, instance: &Instance) -> bool;
+
+    /// How far this node itself is behind the origin, in milliseconds; nothing at the origin.
+    fn behind_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// A desk of one who knows nothing of the pool: an edge. Its children speak with the origin themselves.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoDesk;
+#[derive(Clone, Default)]
+pub struct NoDesk {
+    child: Option<Child>,
+}
+
+impl NoDesk {
+    /// The desk of a node that is a child itself.
+    pub const fn of(child: Child) -> Self {
+        Self { child: Some(child) }
+    }
+}
 
 impl ParentDesk for NoDesk {
     fn linked(&self, _: &Instance, _: &Hello, _: SocketAddr) {}
@@ -87,6 +103,10 @@ impl ParentDesk for NoDesk {
 
     fn is_member(&self, _: &Instance) -> bool {
         false
+    }
+
+    fn behind_ms(&self) -> u64 {
+        self.child.as_ref().and_then(Child::lag_ms).unwrap_or(0)
     }
 }
 
@@ -195,6 +215,7 @@ impl Parent {
             }
         };
         tracing::info!(role = ?hello.role, version = hello.version, held = hello.positions.len(), "child linked");
+        let role = hello.role;
         let id = self.0.next_link.fetch_add(1, Ordering::Relaxed);
         let sent = Arc::new(SentCounts::default());
         let link = Link {
@@ -205,13 +226,13 @@ impl Parent {
             sent: Arc::clone(&sent),
         };
         self.links().insert(id, link);
-        let role = hello.role;
         self.0.desk.linked(&peer, &hello, connection.remote_address());
         let session = Session {
             parent: self,
             id,
             connection: &connection,
             child: &peer,
+            role,
             outbox,
             sent,
         };
@@ -347,6 +368,7 @@ struct Session<'a> {
     id: u64,
     connection: &'a Connection,
     child: &'a Instance,
+    role: LinkRole,
     outbox: Outbox,
     sent: Arc<SentCounts>,
 }
@@ -359,7 +381,7 @@ impl Session<'_> {
             .map(|held| (held.stream, held.position))
             .collect();
         let media = async {
-            match hello.role.has_media() {
+            match self.role.has_media() {
                 true => self.push_streams(held).await,
                 false => std::future::pending().await,
             }
@@ -374,6 +396,7 @@ impl Session<'_> {
 
     /// Handles what the child says.
     async fn hear(&self, inbox: &mut Inbox) -> ControlEnd {
+        let mut named = HashSet::new();
         loop {
             let message = match inbox.next().await {
                 Ok(message) => message,
@@ -381,7 +404,15 @@ impl Session<'_> {
             };
             match message {
                 Message::Ping { nonce } => self.outbox.mention(Message::Pong { nonce }),
-                Message::Floors { floors } => self.parent.0.desk.floors(self.child, &floors),
+                Message::Floors { floors } => {
+                    named.extend(floors.iter().map(|floor| floor.stream.clone()));
+                    if named.len() > MAX_NAMED {
+                        return ControlError::from(TooMuch("floors")).into();
+                    }
+                    self.parent.0.desk.floors(self.child, &floors);
+                }
+                Message::Hello(_) => return ControlError::OutOfTurn("hello").into(),
+                Message::Held(_) => return ControlError::OutOfTurn("held").into(),
                 Message::Report(report) => {
                     if let Some(link) = self.parent.links().get_mut(&self.id) {
                         link.report = report.clone();
@@ -405,11 +436,15 @@ impl Session<'_> {
         let (mut ping, mut news) = (clock.every(PING), clock.every(NEWS));
         let (mut policy, mut seconds) = (None, 0_u32);
         let (mut nonce, mut may_move) = (0, true);
+        let mut turn = 0;
         loop {
             tokio::select! {
                 _ = ping.tick() => {
                     nonce += 1;
                     self.outbox.mention(Message::Ping { nonce });
+                    if self.role.has_media() {
+                        self.outbox.mention(Message::Newest(self.newest(&mut turn)));
+                    }
                 }
                 _ = news.tick() => {
                     self.tell_policy(&mut policy).await;
@@ -427,6 +462,31 @@ impl Session<'_> {
                     Err(_) => may_move = false,
                 },
             }
+        }
+    }
+
+    /// How far the streams have come; those that do not fit come in their turn.
+    fn newest(&self, turn: &mut usize) -> Newest {
+        let inner = &self.parent.0;
+        let floor = |stream: Arc<Stream>| {
+            let (held, time) = (stream.held()?, stream.last_time()?);
+            Some(Floor {
+                stream: stream.key().clone(),
+                epoch: held.epoch,
+                time,
+            })
+        };
+        let live = inner.hub.list().into_iter().filter(|stream| !stream.ended());
+        let mut streams: Vec<Floor> = live.filter_map(floor).collect();
+        if streams.len() > MAX_ENTRIES {
+            let first = *turn % streams.len();
+            streams.rotate_left(first);
+            streams.truncate(MAX_ENTRIES);
+            *turn = first + MAX_ENTRIES;
+        }
+        Newest {
+            behind_ms: inner.desk.behind_ms(),
+            streams,
         }
     }
 

@@ -1,20 +1,19 @@
 //! One link as its child drives it: greeting, control, groups.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::child::{Child, Dialled, LinkStatus};
 use super::control::{ControlEnd, Inbox, Outbox, close};
-use super::lane::{Heard, Incoming, Lane, WAITING_GROUPS, read_header};
+use super::lane::{Heard, read_header};
+use super::lanes::Lanes;
 use super::refusal::Refusal;
-use crate::cascade::message::{Hello, PROTOCOL, StreamDown, Welcome};
-use crate::cascade::{FrameError, LinkCode, Message};
-use crate::stream::StreamKey;
+use crate::cascade::message::{Hello, MAX_PUSHED, PROTOCOL, Report, StreamDown, Welcome};
+use crate::cascade::{LinkCode, Message};
 
 /// How long a parent may take to welcome: a round trip and a lost packet or two.
 const GREETING: Duration = Duration::from_secs(5);
@@ -168,6 +167,8 @@ impl Receiving {
 
     async fn hear(&self, mut inbox: Inbox, outbox: &Outbox) -> LinkEnd {
         let inner = &self.child.0;
+        // A stream that comes back before its end was told is announced twice: seldom enough for a count to do.
+        let mut announced = 0;
         loop {
             let message = match self.next(&mut inbox).await {
                 Ok(message) => message,
@@ -181,11 +182,19 @@ impl Receiving {
                 Message::Hops { hops } => {
                     inner.hops.send_replace(hops);
                 }
-                Message::StreamDown(down) => {
-                    let child = self.child.clone();
-                    // On its own, since the link may end first; it is over within seconds.
-                    tokio::spawn(async move { end_stream(&child, down).await });
+                Message::StreamUp { .. } => {
+                    announced += 1;
+                    if announced > MAX_PUSHED {
+                        return LinkEnd::Broken("it announces more streams than any node has".to_owned());
+                    }
                 }
+                Message::StreamDown(down) => {
+                    announced = announced.saturating_sub(1);
+                    if let Err(end) = self.handle_stream_down(down) {
+                        return end;
+                    }
+                }
+                Message::Newest(newest) => inner.intake.compare(&newest),
                 Message::Pool(view) => inner.desk.pool(view),
                 Message::Policy(policy) => inner.desk.policy(policy),
                 Message::Known { instance, member } => inner.asks.answer(&instance, member),
@@ -195,6 +204,23 @@ impl Receiving {
                 _ => {}
             }
         }
+    }
+
+    /// Ends a stream, at once if all of it is here.
+    fn handle_stream_down(&self, down: StreamDown) -> Result<(), LinkEnd> {
+        let inner = &self.child.0;
+        if inner.intake.has_reached(&down.stream, down.end) {
+            if inner.intake.end(&down.stream, down.end) {
+                tracing::info!(stream = %down.stream, reason = down.reason, "the stream has ended");
+            }
+            return Ok(());
+        }
+        let place = Arc::clone(&inner.endings).try_acquire_owned();
+        let place = place.map_err(|_| LinkEnd::Broken("it ends one stream again and again".to_owned()))?;
+        let child = self.child.clone();
+        // On its own, since the link may end first; it is over within seconds.
+        tokio::spawn(async move { end_stream(&child, down, place).await });
+        Ok(())
     }
 
     /// Reports, and asks what is to be asked.
@@ -207,11 +233,21 @@ impl Receiving {
         }
         loop {
             tokio::select! {
-                _ = report.tick() => outbox.mention(Message::Report(inner.desk.report())),
+                _ = report.tick() => outbox.mention(Message::Report(self.report())),
                 () = inner.asks.asked.notified() => for ask in inner.asks.open() {
                     outbox.mention(ask);
                 },
             }
+        }
+    }
+
+    /// How this node fares, what its links brought included.
+    fn report(&self) -> Report {
+        let inner = &self.child.0;
+        Report {
+            hash_mismatches: inner.intake.counts.hash_mismatches.load(Ordering::Relaxed),
+            lag_ms: inner.intake.worst_lag_ms(),
+            ..inner.desk.report()
         }
     }
 
@@ -220,8 +256,7 @@ impl Receiving {
     /// Takes groups as they are opened: their headers at once, the rest lane by lane.
     async fn take_groups(&self) -> LinkEnd {
         let mut headers = JoinSet::new();
-        let mut lanes: HashMap<StreamKey, mpsc::Sender<Incoming>> = HashMap::new();
-        let mut tasks = JoinSet::new();
+        let mut lanes = Lanes::new(Arc::clone(&self.child.0.intake), Arc::clone(&self.heard));
         loop {
             tokio::select! {
                 accepted = self.dialled.connection.accept_uni() => match accepted {
@@ -232,42 +267,20 @@ impl Receiving {
                     Err(error) => return self.why_closed(&error),
                 },
                 Some(read) = headers.join_next() => match read {
-                    Ok(Ok(Some(incoming))) => self.sort(incoming, &mut lanes, &mut tasks).await,
+                    Ok(Ok(Some(incoming))) => if let Err(error) = lanes.sort(incoming).await {
+                        return LinkEnd::Broken(error.to_string());
+                    },
                     Ok(Ok(None)) | Err(_) => {}
                     Ok(Err(error)) => return LinkEnd::Broken(error.to_string()),
                 },
-                Some(lane) = tasks.join_next() => if let Ok(Err(error)) = lane {
-                    return LinkEnd::Broken(format!("{error}"));
-                },
+                error = lanes.broken() => return LinkEnd::Broken(error.to_string()),
             }
         }
     }
-
-    async fn sort(
-        &self,
-        incoming: Incoming,
-        lanes: &mut HashMap<StreamKey, mpsc::Sender<Incoming>>,
-        tasks: &mut JoinSet<Result<(), FrameError>>,
-    ) {
-        let key = incoming.header.stream.clone();
-        let entry = self.child.0.intake.entry(&key);
-        let lane = lanes.entry(key).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(WAITING_GROUPS);
-            let lane = Lane {
-                intake: Arc::clone(&self.child.0.intake),
-                entry,
-                heard: Arc::clone(&self.heard),
-            };
-            tasks.spawn(lane.run(receiver));
-            sender
-        });
-        // A lane that is gone has said why in its task's result.
-        let _ = lane.send(incoming).await;
-    }
 }
 
-/// Ends a stream once all of it is there: the message overtakes the last groups.
-async fn end_stream(child: &Child, down: StreamDown) {
+/// Ends a stream once all of it is there: the message overtakes the last groups. The place is given back at the end.
+async fn end_stream(child: &Child, down: StreamDown, _place: OwnedSemaphorePermit) {
     let intake = &child.0.intake;
     let arrived = async {
         while !intake.has_reached(&down.stream, down.end) {

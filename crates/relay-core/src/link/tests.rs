@@ -18,7 +18,7 @@ use super::parent::{NoDesk, Parent, ParentConfig};
 use super::quic::{self, QuicConfig};
 use super::testing::{Desk, Node, dialler, now};
 use crate::cascade::control::{ControlDecoder, encode};
-use crate::cascade::message::{Hello, LinkRole, PROTOCOL, Policy, Report, View};
+use crate::cascade::message::{Floor, Hello, LinkRole, Newest, PROTOCOL, Policy, Report, View};
 use crate::cascade::{GroupCode, Instance, LinkCode, Message};
 use crate::clock::Clock;
 use crate::flv::{Tag, TagKind};
@@ -59,7 +59,7 @@ impl Serving {
         let instance = Instance::from(credentials.peer().instance);
         let mut node = Node::start(Arc::clone(desk), credentials);
         let clock = Clock::start();
-        let desk_of_parent = Arc::new(NoDesk);
+        let desk_of_parent = Arc::new(NoDesk::default());
         let parent = Parent::new(Arc::clone(&hub), clock, config, instance, hops, desk_of_parent);
         let (address, serving) = (node.address.clone(), parent.clone());
         tokio::spawn(async move {
@@ -108,6 +108,26 @@ impl Serving {
         stream.put_preface(&headers, head.first_time, now).unwrap();
         self.append(number * 1000, payload);
         stream
+    }
+
+    /// Begins another stream with a keyframe.
+    fn begin_other(&self, name: &str) {
+        let stream = self.hub.open(&name.parse().unwrap()).unwrap();
+        let now = self.clock.now();
+        let head = GroupHead {
+            epoch: 1,
+            number: 1,
+            continuation: false,
+            first_time: 0,
+            origin_us: now.unix_us,
+        };
+        stream.begin_group(head, now).unwrap();
+        let tag = Tag {
+            kind: TagKind::Video,
+            time: 0,
+            payload: Bytes::from_static(KEYFRAME),
+        };
+        stream.append(&tag, now).unwrap();
     }
 
     fn append(&self, time: u64, payload: &[u8]) {
@@ -168,7 +188,11 @@ struct Receiving {
 
 impl Receiving {
     fn start(desk: &Arc<Desk>, parent: &Address, name: NodeName) -> Self {
-        let (credentials, hub) = (desk.edge(now()), hub());
+        Self::into_hub(desk, parent, name, hub())
+    }
+
+    fn into_hub(desk: &Arc<Desk>, parent: &Address, name: NodeName, hub: Arc<Hub>) -> Self {
+        let credentials = desk.edge(now());
         let config = ChildConfig {
             // Only a parent that is really gone is silent for so long: these tests close links.
             silence: LIMIT,
@@ -302,6 +326,89 @@ async fn two_hops_bring_every_byte() {
     );
     assert_eq!((near.counted(), far.counted()), ([0; 5], [0; 5]));
     assert_eq!(far.child.hops().borrow().len(), 2, "origin and edge");
+}
+
+/// Waits until a child knows that it holds all that there is.
+async fn keeps_up(child: &Child) {
+    in_time("its parent's word", async {
+        while child.lag_ms() != Some(0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_child_knows_how_far_it_is_behind() {
+    let desk = Desk::new();
+    let origin = Serving::origin(&desk);
+    let near = Receiving::start(&desk, &origin.address, NodeName::Origin);
+    let between = Serving::start(
+        &desk,
+        Arc::clone(&near.credentials),
+        Arc::clone(&near.hub),
+        near.child.hops(),
+        config(),
+    );
+    let far = Receiving::start(&desk, &between.address, NodeName::AnyEdge);
+    assert_eq!(far.child.lag_ms(), None, "there is no stream");
+    origin.begin(1, 1, KEYFRAME);
+    origin.append(1020, FRAME);
+    far.reach(at(1, 1, 2)).await;
+    keeps_up(&near.child).await;
+    keeps_up(&far.child).await;
+    // What a parent says whose media is held up: it is at 1720, and 300 behind itself.
+    let intake = &far.child.0.intake;
+    let floor = |name: &str, time| Floor {
+        stream: name.parse().unwrap(),
+        epoch: 1,
+        time,
+    };
+    intake.compare(&Newest {
+        behind_ms: 300,
+        streams: vec![floor("live/unknown", 90_000), floor("live/cam", 1720)],
+    });
+    assert_eq!(
+        (far.child.lag_ms(), intake.worst_lag_ms()),
+        (Some(1000), Some(1000))
+    );
+    keeps_up(&far.child).await;
+    intake.compare(&Newest::default());
+    assert_eq!(far.child.lag_ms(), None, "nothing is live any more");
+}
+
+/// What there is no room for is refused by name, and costs those that are held nothing.
+#[tokio::test]
+async fn streams_beyond_the_room_are_refused() {
+    let desk = Desk::new();
+    let origin = Serving::origin(&desk);
+    let narrow = Arc::new(Hub::new(HubConfig {
+        max_streams: 2,
+        ..HubConfig::default()
+    }));
+    let edge = Receiving::into_hub(&desk, &origin.address, NodeName::Origin, narrow);
+    origin.begin(1, 1, KEYFRAME);
+    edge.reach(at(1, 1, 1)).await;
+    for n in 0..20 {
+        origin.begin_other(&format!("live/more{n}"));
+    }
+    in_time("the groups to be refused", async {
+        while origin.parent.sent().groups.load(Ordering::Relaxed) < 21 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    origin.append(1020, FRAME);
+    origin.begin(1, 2, KEYFRAME);
+    edge.reach(at(1, 2, 1)).await;
+    in_time("the one more that fits", async {
+        while edge.hub.list().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!edge.hub.has_room_for(&"live/other".parse().unwrap()));
+    assert_eq!(edge.counted(), [0; 5]);
 }
 
 #[tokio::test]

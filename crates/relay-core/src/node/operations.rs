@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Capacity;
-use crate::admin::{AdmissionRow, Both, JoinRow, Overview, Refused, StreamRow, UplinkRow, ViewerRow};
+use crate::admin::{Both, JoinRow, Overview, Refused, StreamRow, UplinkRow, ViewerRow};
 use crate::admission::{Account, Room, Why};
 use crate::clock::Clock;
 use crate::fanout::{Fanout, ViewerInfo};
@@ -90,20 +90,10 @@ impl Operations {
             uplink: uplink(account),
             serves: self.doorman.serves(),
             joins: self.serve_metrics.joins().map(join_row).collect(),
-            admissions: self.admissions(),
+            admissions: self.doorman.decisions(),
             refused_lately: self.doorman.refused_lately(),
             tokens_live: None,
         }
-    }
-
-    fn admissions(&self) -> Vec<AdmissionRow> {
-        let decisions = self.doorman.decisions().into_iter();
-        let rows = decisions.map(|made| AdmissionRow {
-            decision: made.decision,
-            reason: made.reason,
-            count: made.count,
-        });
-        rows.collect()
     }
 
     /// The viewers, by id.

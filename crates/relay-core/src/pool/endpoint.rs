@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::Host;
+use crate::family::Family;
 
 /// How viewers speak to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,10 +134,13 @@ impl Endpoint {
         }
     }
 
-    /// Whether a viewer who comes from `ip` can be sent there: a name is taken to have what they need.
-    pub const fn suits(&self, ip: IpAddr) -> bool {
+    /// Whether viewers with addresses of that family can be sent there: a name is taken to have what they need.
+    pub const fn suits(&self, family: Family) -> bool {
         match self.host {
-            Place::Address(own) => own.is_ipv4() == ip.to_canonical().is_ipv4(),
+            Place::Address(own) => matches!(
+                (own, family),
+                (IpAddr::V4(_), Family::V4) | (IpAddr::V6(_), Family::V6)
+            ),
             Place::Name(_) => true,
         }
     }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use super::config::RosterConfig;
 use super::endpoint::{Endpoint, Scheme};
 use super::health::{Finding, Health, Standing};
+use super::watching::WATCH_MS;
 use crate::cascade::message::MAX_ENDPOINTS;
+use crate::family::Family;
 
 /// An endpoint as the roster keeps it.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Front {
     pub(super) due_ms: u64,
     /// Whether there was one at all.
     probed: bool,
+    /// When somebody began to watch here for a while, the last time.
+    watched_ms: Option<u64>,
 }
 
 impl Front {
@@ -29,6 +33,7 @@ impl Front {
             health: Health::new(standing),
             due_ms: now_ms,
             probed: false,
+            watched_ms: None,
         }
     }
 
@@ -65,7 +70,7 @@ impl Front {
 
     /// Takes what the probe found.
     pub(super) fn found(&mut self, finding: Finding, rules: &RosterConfig, now_ms: u64) {
-        self.health.found(finding);
+        self.health.found(finding, now_ms);
         if self.health.standing() == Standing::Unreachable {
             let doublings = self.health.failures().saturating_sub(3).min(16);
             let wait = rules
@@ -77,13 +82,24 @@ impl Front {
     }
 }
 
+/// An endpoint that somebody may watch for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Watchable {
+    /// Whether nothing is known to be wrong with the edge: the others go first.
+    calm: bool,
+    /// When it was watched last.
+    watched_ms: Option<u64>,
+    /// Its place among the fronts.
+    at: usize,
+}
+
 /// The fronts of one edge, at most [`MAX_ENDPOINTS`] and none twice; and what is asked of them time and again, worked out
 /// when they change: a roster asks it of thousands of edges each second.
 #[derive(Clone, Debug)]
 pub(super) struct Fronts {
     all: Vec<Front>,
-    http: bool,
-    rtmp: bool,
+    /// Whether viewers are sent to one of them, by what they speak and by the family of their address.
+    open: [[bool; 2]; 2],
     /// When the first is due for a probe: of those without a finding, and of the others.
     due_ms: [u64; 2],
 }
@@ -99,8 +115,7 @@ impl Fronts {
         }
         let mut fronts = Self {
             all,
-            http: false,
-            rtmp: false,
+            open: [[false; 2]; 2],
             due_ms: [0; 2],
         };
         fronts.work_out(rules);
@@ -138,17 +153,14 @@ impl Fronts {
         self.all.is_empty()
     }
 
-    /// Whether viewers who speak `scheme` are sent to one of them.
-    pub(super) const fn serves(&self, scheme: Scheme) -> bool {
-        match scheme {
-            Scheme::Http => self.http,
-            Scheme::Rtmp => self.rtmp,
-        }
+    /// Whether viewers who speak `scheme` and have addresses of `family` are sent to one of them.
+    pub(super) const fn serves(&self, scheme: Scheme, family: Family) -> bool {
+        self.open[scheme as usize][family as usize]
     }
 
     /// Whether viewers are sent to any of them.
-    pub(super) const fn is_open(&self) -> bool {
-        self.http || self.rtmp
+    pub(super) fn is_open(&self) -> bool {
+        self.open.iter().flatten().any(|open| *open)
     }
 
     /// Takes what the probe found at one of them, and tells how it stands from now on if it stood otherwise before.
@@ -191,9 +203,45 @@ impl Fronts {
         taken
     }
 
+    /// Those that can be watched for a while: of an edge where something stalled lately all that nobody watches now; else one, and
+    /// only if nobody watches any.
+    pub(super) fn watchable(&self, now_ms: u64) -> Vec<Watchable> {
+        let is_free = |front: &Front| {
+            front
+                .watched_ms
+                .is_none_or(|at| now_ms.saturating_sub(at) >= WATCH_MS)
+        };
+        let stalled = |front: &Front| front.health.has_stalled(now_ms);
+        let calm = !self.all.iter().any(stalled);
+        let fronts = self.all.iter().enumerate();
+        let reached = fronts.filter(|(_, front)| front.health.is_good() || stalled(front));
+        let mut found: Vec<Watchable> = reached
+            .filter(|(_, front)| is_free(front))
+            .map(|(at, front)| Watchable {
+                calm,
+                watched_ms: front.watched_ms,
+                at,
+            })
+            .collect();
+        if calm {
+            found.sort_unstable();
+            found.truncate(usize::from(self.all.iter().all(is_free)));
+        }
+        found
+    }
+
+    /// Somebody watches one of them from now on.
+    pub(super) fn is_watched(&mut self, one: Watchable, now_ms: u64) -> Option<Endpoint> {
+        let front = self.all.get_mut(one.at)?;
+        front.watched_ms = Some(now_ms);
+        Some(front.endpoint.clone())
+    }
+
     fn work_out(&mut self, rules: &RosterConfig) {
-        self.http = self.all.iter().any(|front| front.serves(Scheme::Http, rules));
-        self.rtmp = self.all.iter().any(|front| front.serves(Scheme::Rtmp, rules));
+        self.open = Scheme::ALL.map(|scheme| {
+            let good = || self.all.iter().filter(|front| front.serves(scheme, rules));
+            Family::ALL.map(|family| good().any(|front| front.endpoint.suits(family)))
+        });
         self.due_ms = [false, true].map(|proven| {
             let of_kind = self.all.iter().filter(|front| front.is_proven() == proven);
             of_kind.map(|front| front.due_ms).min().unwrap_or(u64::MAX)

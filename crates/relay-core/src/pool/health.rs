@@ -9,6 +9,13 @@ const FAILURES: u32 = 2;
 /// Good findings in a row after which a bad endpoint is good again, so that one that flaps stays out.
 const RECOVERY: u32 = 3;
 
+/// Two gaps within so many milliseconds put a good endpoint out. One may be anybody's.
+const GAP_MEMORY_MS: u64 = 30_000;
+
+/// For so many milliseconds there must have been none before it is good again: one that stalls now and then does not come back
+/// between two gaps.
+const GAP_QUIET_MS: u64 = 10_000;
+
 /// The longest reason that is kept: a sentence.
 const MAX_REASON_BYTES: usize = 240;
 
@@ -19,6 +26,8 @@ pub enum Finding {
     Good,
     /// Nothing, or too little, or too late; and what exactly, in words.
     Failed(String),
+    /// The stream, and for more than a moment nothing of it, seen by one who stayed; and what exactly, in words.
+    Stalled(String),
     /// Something else than the origin sent; and what, in words. The edge lies, or its memory does.
     Wrong(String),
 }
@@ -57,6 +66,8 @@ pub struct Health {
     good: u32,
     /// Failures in a row.
     failed: u32,
+    /// When the newest gap was seen, on the monotonic clock.
+    stalled_ms: Option<u64>,
     /// What the last failure was.
     reason: Option<String>,
 }
@@ -74,6 +85,7 @@ impl Health {
             standing,
             good: 0,
             failed: 0,
+            stalled_ms: None,
             reason: None,
         }
     }
@@ -98,11 +110,18 @@ impl Health {
         self.failed
     }
 
+    /// Whether a gap was seen there lately.
+    pub fn has_stalled(&self, now_ms: u64) -> bool {
+        self.stalled_ms
+            .is_some_and(|at| now_ms.saturating_sub(at) <= GAP_MEMORY_MS)
+    }
+
     /// Takes one finding.
-    pub fn found(&mut self, finding: Finding) {
+    pub fn found(&mut self, finding: Finding, now_ms: u64) {
         match finding {
-            Finding::Good => self.was_good(),
+            Finding::Good => self.was_good(now_ms),
             Finding::Failed(reason) => self.has_failed(reason),
+            Finding::Stalled(reason) => self.stalls(reason, now_ms),
             Finding::Wrong(reason) => {
                 self.has_failed(reason);
                 self.standing = Standing::Bad;
@@ -110,19 +129,33 @@ impl Health {
         }
     }
 
-    fn was_good(&mut self) {
+    fn was_good(&mut self, now_ms: u64) {
         self.failed = 0;
         self.good = self.good.saturating_add(1);
-        if self.standing != Standing::Bad || self.good >= RECOVERY {
+        let is_quiet = |at| now_ms.saturating_sub(at) >= GAP_QUIET_MS;
+        let has_proved_itself = self.good >= RECOVERY && self.stalled_ms.is_none_or(is_quiet);
+        if self.standing != Standing::Bad || has_proved_itself {
             self.standing = Standing::Good;
             self.reason = None;
         }
     }
 
-    fn has_failed(&mut self, mut reason: String) {
+    fn stalls(&mut self, reason: String, now_ms: u64) {
+        if self.standing == Standing::Good && self.has_stalled(now_ms) {
+            self.standing = Standing::Bad;
+        }
+        self.stalled_ms = Some(now_ms);
+        self.note(reason);
+    }
+
+    fn note(&mut self, mut reason: String) {
         reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
         self.reason = Some(reason);
         self.good = 0;
+    }
+
+    fn has_failed(&mut self, reason: String) {
+        self.note(reason);
         self.failed = self.failed.saturating_add(1);
         self.standing = match self.standing {
             Standing::Unproven if self.failed >= GIVE_UP => Standing::Unreachable,
@@ -142,7 +175,10 @@ mod tests {
 
     fn after(start: Standing, findings: &[Finding]) -> Standing {
         let mut health = Health::new(start);
-        findings.iter().cloned().for_each(|finding| health.found(finding));
+        findings
+            .iter()
+            .cloned()
+            .for_each(|finding| health.found(finding, 0));
         health.standing()
     }
 
@@ -181,13 +217,46 @@ mod tests {
     #[test]
     fn the_reason_is_kept_for_the_operator_and_never_long() {
         let mut health = Health::default();
-        health.found(Finding::Failed("ü".repeat(1000)));
+        health.found(Finding::Failed("ü".repeat(1000)), 0);
         assert!(
             health
                 .reason()
                 .is_some_and(|reason| reason.len() <= MAX_REASON_BYTES)
         );
-        health.found(Finding::Good);
+        health.found(Finding::Good, 0);
         assert_eq!(health.reason(), None);
+    }
+
+    #[test]
+    fn one_gap_is_forgiven_and_two_are_not() {
+        let stalled = || Finding::Stalled("nothing came for a second".to_owned());
+        let mut health = Health::new(Standing::Good);
+        health.found(stalled(), 1_000);
+        assert!(health.is_good() && health.reason().is_some());
+        health.found(Finding::Good, 2_000);
+        assert_eq!(health.reason(), None);
+        health.found(stalled(), 40_000);
+        assert!(health.is_good(), "the first is forgotten");
+        health.found(Finding::Good, 42_000);
+        health.found(stalled(), 60_000);
+        assert_eq!(health.standing(), Standing::Bad);
+        // Good visits between two gaps do not bring it back.
+        for ms in [62_000, 64_000, 66_000, 68_000] {
+            health.found(Finding::Good, ms);
+            assert_eq!(health.standing(), Standing::Bad, "{ms}");
+        }
+        health.found(Finding::Good, 70_000);
+        assert!(health.is_good(), "ten quiet seconds, and good visits");
+        assert!(health.has_stalled(80_000) && !health.has_stalled(91_000));
+    }
+
+    #[test]
+    fn one_that_was_never_reached_does_not_become_bad_by_a_gap() {
+        for standing in [Standing::Unproven, Standing::Unreachable, Standing::Bad] {
+            let mut health = Health::new(standing);
+            health.found(Finding::Stalled(String::new()), 0);
+            health.found(Finding::Stalled(String::new()), 1);
+            assert_eq!(health.standing(), standing);
+        }
     }
 }

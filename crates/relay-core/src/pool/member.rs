@@ -175,6 +175,11 @@ impl Member {
         self.ordered_to_drain || self.load.draining
     }
 
+    /// Whether somebody should stay there for a while, to see how evenly the stream comes.
+    pub(super) const fn is_worth_watching(&self, rules: &RosterConfig, now_ms: u64) -> bool {
+        self.is_present(rules, now_ms) && !self.is_draining()
+    }
+
     /// The moment that its promises are reckoned at: it stands still while no report can take them over.
     pub(super) fn promise_ms(&self, now_ms: u64) -> u64 {
         match self.is_presumed(now_ms) {
@@ -223,14 +228,19 @@ impl Member {
         }
     }
 
-    /// The weight that it is offered with wherever an endpoint of it is good, in bits a second: its headroom if it is
-    /// [serving](State::Serving) or presumed to, else 0.
-    pub(super) fn weight(&self, rules: &RosterConfig, now_ms: u64) -> u64 {
+    /// Whether it is there and will stay, with room or without: [serving](State::Serving), [full](State::Full), or presumed to be.
+    pub(super) fn stays(&self, rules: &RosterConfig, now_ms: u64) -> bool {
         let there = match self.links {
             0 => self.is_presumed(now_ms),
             _ => self.load_known && self.is_present(rules, now_ms),
         };
-        match there && !self.is_draining() {
+        there && !self.is_draining()
+    }
+
+    /// The weight that it is offered with wherever an endpoint of it is good, in bits a second: its headroom if it
+    /// [stays](Self::stays), else 0.
+    pub(super) fn weight(&self, rules: &RosterConfig, now_ms: u64) -> u64 {
+        match self.stays(rules, now_ms) {
             true => self.headroom(rules, now_ms),
             false => 0,
         }

@@ -6,7 +6,7 @@
 //!
 //! - [`Endpoint`]: where viewers reach a node; [`Health`]: what the probe found there.
 //! - [`State`]: how an edge stands, worked out by `member` from what it reported (`load`), its `front`s and the time.
-//! - [`Roster`]: all edges, and in `steering` where viewers go; [`Row`]: one as an operator sees it; [`Remembered`]: one as the state folder keeps it.
+//! - [`Roster`]: all edges, in `steering` where viewers go, in `watching` where the probe stays for a while; [`Row`]: one as an operator sees it; [`Remembered`]: one as the state folder keeps it.
 //! - [`Totals`]: the pool in a few sums; [`Scaler`]: when one more edge is wanted.
 //! - [`pick()`], [`pick_one`]: choosing by weight, once; `weights`: the same out of 10,000, again and again.
 
@@ -23,6 +23,7 @@ mod row;
 mod scale;
 mod steering;
 mod totals;
+mod watching;
 mod weights;
 
 pub use config::RosterConfig;
@@ -36,6 +37,7 @@ pub use row::{EndpointRow, Row};
 pub use scale::{Need, Own, ScaleRules, Scaler, Start};
 pub use steering::Wish;
 pub use totals::Totals;
+pub use watching::WATCH_MS;
 
 #[cfg(test)]
 mod testing;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::config::RosterConfig;
-use super::endpoint::{Endpoint, Scheme};
+use super::endpoint::Endpoint;
 use super::health::{Finding, Standing};
 use super::member::{Arrival, Member, State};
 use super::remembered::Remembered;
 use super::row::Row;
-use super::weights::Weights;
+use super::weights::{Kinds, Weights};
 use crate::cascade::Instance;
 use crate::cascade::message::Report;
 use crate::clock::Now;
@@ -26,10 +26,9 @@ pub struct Roster {
     pub(super) rules: RosterConfig,
     pub(super) members: Vec<Member>,
     places: HashMap<Instance, usize>,
-    /// What each member is offered with, at its place in `members`: over all schemes, and over each.
+    /// What each member is offered with, at its place in `members`: to any viewers, and to each kind of them.
     pub(super) any: Weights,
-    pub(super) http: Weights,
-    pub(super) rtmp: Weights,
+    pub(super) kinds: Kinds,
     /// The member at which the next round of probes begins, if it is there.
     next_probe: usize,
     /// Edges that came and had not been known before.
@@ -51,8 +50,7 @@ impl Roster {
             members: Vec::new(),
             places: HashMap::new(),
             any: Weights::default(),
-            http: Weights::default(),
-            rtmp: Weights::default(),
+            kinds: Kinds::default(),
             next_probe: 0,
             newcomers: 0,
             swept_ms: now.mono_ms,
@@ -147,6 +145,10 @@ impl Roster {
     /// Whether no edge is known.
     pub const fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    pub(super) fn member(&self, instance: &Instance) -> Option<&Member> {
+        self.places.get(instance).map(|place| &self.members[*place])
     }
 
     /// How an edge stands, if it is known.
@@ -273,19 +275,16 @@ impl Roster {
         true
     }
 
-    /// Works out what a member is offered with now, over all schemes.
+    /// Works out what a member is offered with now, to any viewers.
     pub(super) fn settle(&mut self, place: usize, now_ms: u64) -> u64 {
         let member = &self.members[place];
         let headroom = member.weight(&self.rules, now_ms);
-        let of = |scheme| match member.fronts.serves(scheme) {
-            true => headroom,
-            false => 0,
-        };
-        let (http, rtmp) = (of(Scheme::Http), of(Scheme::Rtmp));
-        self.http.set(place, http);
-        self.rtmp.set(place, rtmp);
-        self.any.set(place, http.max(rtmp));
-        http.max(rtmp)
+        let fronts = &member.fronts;
+        let weight = |serves| if serves { headroom } else { 0 };
+        let any = weight(fronts.is_open());
+        (self.kinds).set(place, |scheme, family| weight(fronts.serves(scheme, family)));
+        self.any.set(place, any);
+        any
     }
 
     /// Makes the one that has been lost longest give way, if need be.
@@ -321,9 +320,8 @@ impl Roster {
         let last = self.members.len() - 1;
         let gone = self.members.swap_remove(place);
         self.places.remove(&gone.instance);
-        for weights in [&mut self.any, &mut self.http, &mut self.rtmp] {
-            weights.set(last, 0);
-        }
+        self.any.set(last, 0);
+        self.kinds.set(last, |_, _| 0);
         if let Some(moved) = self.members.get(place) {
             self.places.insert(moved.instance.clone(), place);
             self.settle(place, self.now_ms);

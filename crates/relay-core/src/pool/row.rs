@@ -47,7 +47,7 @@ pub struct Row {
     pub headroom: u64,
     /// Bits a second that it sends to viewers, as its reports measure it.
     pub egress: u64,
-    /// How far it is behind the origin's clock, in milliseconds.
+    /// How far it was behind the origin at most in its last second, in milliseconds of its streams' time, by its own word.
     pub lag_ms: Option<u64>,
     /// Groups whose hash was not its parent's.
     pub hash_mismatches: u64,

@@ -1,6 +1,8 @@
 //! Weights that change one at a time and are drawn from all the time.
 
+use super::endpoint::Scheme;
 use super::pick::{Random, below};
+use crate::family::Family;
 
 /// The largest weight: 2^43, so that a million of them add up without overflow. As bits a second it is 8.8 Tbit/s.
 const MAX_WEIGHT: u64 = 1 << 43;
@@ -13,6 +15,27 @@ pub(super) struct Weights {
     /// A power of two. The leaves are the last so many nodes; the parent of `i` is `i / 2`, and the root is 1.
     leaves: usize,
     nodes: Vec<Node>,
+}
+
+/// Weights for each kind of viewer: by what they speak, and by the family of their address. A pool of which few edges have IPv6 finds
+/// those few at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds([[Weights; 2]; 2]);
+
+impl Kinds {
+    /// Those for one kind.
+    pub(super) const fn of(&self, scheme: Scheme, family: Family) -> &Weights {
+        &self.0[scheme as usize][family as usize]
+    }
+
+    /// Sets the weight of a place for each kind.
+    pub(super) fn set(&mut self, place: usize, weight: impl Fn(Scheme, Family) -> u64) {
+        for scheme in Scheme::ALL {
+            for family in Family::ALL {
+                self.0[scheme as usize][family as usize].set(place, weight(scheme, family));
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_is_the_total_and_wraps() {
+    fn r16_r17_the_number_is_the_total_and_wraps() {
         let mut ack = Ack::new();
         let mut expected = 0u64;
         let mut sent = 0;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tiny_window_gives_one_acknowledgement_a_read() {
+    fn r17_a_tiny_window_gives_one_acknowledgement_a_read() {
         let mut ack = Ack::new();
         ack.set_window(0);
         assert_eq!(ack.due(), None);

@@ -13,7 +13,7 @@ pub struct Address {
     pub name: String,
     /// The query as it came: the name's, or else the app's.
     pub query: Option<String>,
-    /// The value of `key` in the name's query, or else in the app's.
+    /// The value of `key` in the name's query, or else in the app's; failing both, that of `token`.
     pub secret: Option<String>,
     /// How often the client was sent on before: `hop=N` in either query.
     pub hops: u8,
@@ -21,13 +21,26 @@ pub struct Address {
 
 impl Address {
     /// Takes the two texts apart. Percent-encoding is undone in names and in the secret, not in the query.
+    ///
+    /// A client that has all of the URL in one field may send no name: then the app's last segment is the name.
     pub fn parse(app: &str, name: &str) -> Self {
         let (app, app_query) = split_query(app.trim_end_matches('/'));
         let (name, name_query) = split_query(name);
-        let secret = [name_query, app_query].into_iter().flatten().find_map(key_of);
+        let (app, name) = match (app.trim_matches('/'), name.trim_matches('/')) {
+            (app, "") => app.rsplit_once('/').unwrap_or((app, "")),
+            named => named,
+        };
+        let queries = [name_query, app_query];
+        let value_of = |key| {
+            queries
+                .into_iter()
+                .flatten()
+                .find_map(|query| value_of(query, key))
+        };
+        let secret = value_of("key").or_else(|| value_of("token"));
         Self {
-            app: percent_decoded(app.trim_matches('/')),
-            name: percent_decoded(name.trim_matches('/')),
+            app: percent_decoded(without_instance(app)),
+            name: percent_decoded(name),
             query: name_query.or(app_query).map(str::to_owned),
             secret: secret.map(percent_decoded),
             hops: hop::count(name_query).max(hop::count(app_query)),
@@ -44,6 +57,23 @@ impl fmt::Debug for Address {
             .field("secret", &self.secret.as_ref().map(|_| "…"))
             .finish_non_exhaustive()
     }
+}
+
+/// The app that `connect` means, with its query: some clients leave `app` empty and say all in `tcUrl`, and some leave out
+/// the query there alone.
+pub(super) fn app_of_connect(app: &str, tc_url: &str) -> String {
+    let (_, path) = tc_url.split_once("://").unwrap_or_default();
+    let (_, path) = path.split_once('/').unwrap_or_default();
+    match (app.trim_matches('/'), split_query(path).1) {
+        ("", _) => path.to_owned(),
+        (_, Some(query)) if !app.contains('?') => format!("{app}?{query}"),
+        _ => app.to_owned(),
+    }
+}
+
+/// An app without the name that Flash's servers have for its default instance.
+fn without_instance(app: &str) -> &str {
+    app.strip_suffix("/_definst_").unwrap_or(app)
 }
 
 /// A stream on a server: `rtmp://host[:port]/app/name[?query]`.
@@ -69,8 +99,14 @@ impl Url {
     }
 
     /// The same stream where a server sends its client: `text` is a `tcUrl`, as Flash's servers and librtmp have it, or a
-    /// stream's whole URL. `None` if it is neither.
+    /// stream's whole URL; the scheme, or the server as well, may be left out. `None` if it is none of these.
     pub fn redirected(&self, text: &str) -> Option<Self> {
+        let whole = match text {
+            text if text.starts_with("//") => format!("rtmp:{text}"),
+            text if text.starts_with('/') => format!("rtmp://{}{text}", self.authority),
+            text => text.to_owned(),
+        };
+        let text = whole.as_str();
         let (path, query) = split_query(text);
         let tc_url = path.trim_end_matches('/');
         let (name, own_query) = split_query(&self.name);
@@ -133,8 +169,10 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn key_of(query: &str) -> Option<&str> {
-    query.split('&').find_map(|pair| pair.strip_prefix("key="))
+fn value_of<'a>(query: &'a str, key: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
 }
 
 /// Undoes `%2F` and the like; what is no such escape stays as it is.
@@ -171,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_may_come_with_the_name_or_the_app() {
+    fn r30_the_key_may_come_with_the_name_or_the_app() {
         for (app, name, expected) in [
             ("live", "cam", ("live", "cam", None)),
             ("live", "cam?key=s3", ("live", "cam", Some("s3"))),
@@ -186,7 +224,16 @@ mod tests {
                 ("v2/pub", "inst/cam", Some("s/3")),
             ),
             ("live", "cam%2D1?key=%41%zz%4", ("live", "cam-1", Some("A%zz%4"))),
-            ("live", "cam?token=s3", ("live", "cam", None)),
+            ("live", "cam?token=s3", ("live", "cam", Some("s3"))),
+            ("live?token=s/3", "cam", ("live", "cam", Some("s/3"))),
+            ("live?key=s3", "cam?token=x", ("live", "cam", Some("s3"))),
+            ("live", "cam?keys=x&mykey=y", ("live", "cam", None)),
+            ("live/instance", "cam", ("live/instance", "cam", None)),
+            ("live/_definst_", "cam", ("live", "cam", None)),
+            ("live/cam", "", ("live", "cam", None)),
+            ("v2/pub/cam?key=s3", "", ("v2/pub", "cam", Some("s3"))),
+            ("live/cam", "?key=s3", ("live", "cam", Some("s3"))),
+            ("a.b-c", "cam-1.hd", ("a.b-c", "cam-1.hd", None)),
             ("live", "cam?key=", ("live", "cam", Some(""))),
             ("live", "", ("live", "", None)),
             ("live", "?key=s3", ("live", "", Some("s3"))),
@@ -210,7 +257,23 @@ mod tests {
     }
 
     #[test]
-    fn reads_urls() {
+    fn r30_the_app_may_be_in_the_url_alone() {
+        for (app, tc_url, expected) in [
+            ("live", "rtmp://h/live", "live"),
+            ("live", "rtmp://h/live?key=s3", "live?key=s3"),
+            ("live?key=a", "rtmp://h/live?key=b", "live?key=a"),
+            ("", "rtmp://h:1935/v2/pub?key=s3", "v2/pub?key=s3"),
+            ("/", "rtmp://[::1]/live/", "live/"),
+            ("", "rtmp://h", ""),
+            ("", "nonsense", ""),
+            ("live", "", "live"),
+        ] {
+            assert_eq!(app_of_connect(app, tc_url), expected, "{app} {tc_url}");
+        }
+    }
+
+    #[test]
+    fn r30_reads_urls() {
         let url: Url = "rtmp://[::1]:1936/v2/pub/cam?key=s3".parse().unwrap();
         assert_eq!(
             (&*url.authority, &*url.app, &*url.name),
@@ -252,6 +315,9 @@ mod tests {
             (&deep, "rtmp://e/a/b?hop=2", Some("rtmp://e/a/b/cam?hop=2")),
             (&deep, "rtmp://e/a/b", Some("rtmp://e/a/b/cam")),
             (&deep, "rtmp://e/a/b/cam", Some("rtmp://e/a/b/cam")),
+            (&cam, "//e/live", Some("rtmp://e/live/cam?key=s3")),
+            (&cam, "/live", Some("rtmp://h/live/cam?key=s3")),
+            (&cam, "/other/app", Some("rtmp://h/other/app/cam?key=s3")),
             (&cam, "rtmp://e", None),
             (&cam, "http://e/live", None),
             (&cam, "", None),

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_on_the_time_of_the_whole() {
+    fn r28_parts_are_on_the_time_of_the_whole() {
         let parts = [
             (TagKind::Audio, 0x0100_0000, &b"a"[..]),
             (TagKind::Video, 0x0100_0017, b"bc"),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_short_or_too_many_is_an_error() {
+    fn r28_cut_short_or_too_many_is_an_error() {
         let mut whole = aggregate(0, &[(TagKind::Audio, 0, b"abc"), (TagKind::Audio, 9, b"def")]);
         let payload = whole.payload.clone();
         for end in 1..payload.len() {

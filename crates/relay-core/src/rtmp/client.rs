@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::ack::Ack;
 use super::address::Url;
 use super::aggregate;
+use super::capabilities::Capabilities;
 use super::chunk::{self, Limits, Message, SHARED_CHUNK_SIZE, shared_csid};
-use super::command::Command;
+use super::command::{Command, RECONNECT_REQUEST};
 use super::error::RtmpError;
 use super::handshake;
 use super::media;
@@ -65,6 +66,12 @@ pub enum Event {
         /// The URL of the same stream elsewhere, if that is why.
         elsewhere: Option<Box<Url>>,
     },
+    /// The server is about to go, and asks that the next keyframe, and all behind it, come by another connection (R35). Only
+    /// of a session that [does so](Session::reconnects).
+    ReconnectRequested {
+        /// The URL of the same stream elsewhere; the same server's if there is none.
+        elsewhere: Option<Box<Url>>,
+    },
     /// The stream that is played is over.
     Ended,
 }
@@ -83,6 +90,8 @@ pub struct Session {
     events: VecDeque<Event>,
     /// The message stream, once `createStream` was answered.
     stream_id: u32,
+    /// It is announced that we connect anew when we are asked to.
+    reconnects: bool,
     over: bool,
 }
 
@@ -100,8 +109,16 @@ impl Session {
             answers: 0,
             events: VecDeque::new(),
             stream_id: 1,
+            reconnects: false,
             over: false,
         }
+    }
+
+    /// Announces that its driver connects anew on [`Event::ReconnectRequested`].
+    #[must_use]
+    pub const fn reconnects(mut self) -> Self {
+        self.reconnects = true;
+        self
     }
 
     /// Takes what came from the server.
@@ -176,8 +193,25 @@ impl Session {
             Action::Publish => properties.push(("type".to_owned(), "nonprivate".into())),
             Action::Play => properties.push(("fpad".to_owned(), false.into())),
         }
+        properties.extend(
+            self.capabilities()
+                .map(|ours| ours.properties())
+                .unwrap_or_default(),
+        );
         self.output
             .command(&Command::new("connect", CONNECT, Value::Object(properties), []));
+    }
+
+    /// A player here takes whatever there is. A publisher does not know what is to come, and says nothing that it need not:
+    /// some servers turn away who announces what they have never heard of.
+    fn capabilities(&self) -> Option<Capabilities> {
+        match self.action {
+            Action::Play => Some(Capabilities::of_relay(self.reconnects)),
+            Action::Publish => self.reconnects.then(|| Capabilities {
+                reconnect: true,
+                ..Capabilities::default()
+            }),
+        }
     }
 
     fn create_stream(&mut self) {
@@ -274,6 +308,14 @@ impl Session {
     fn handle_status(&mut self, command: &Command) {
         if command.level() == Some("error") {
             return self.refused(command);
+        }
+        if self.reconnects && command.code() == Some(RECONNECT_REQUEST) {
+            return self.events.push_back(Event::ReconnectRequested {
+                elsewhere: command
+                    .tc_url()
+                    .and_then(|text| self.url.redirected(text))
+                    .map(Box::new),
+            });
         }
         match (self.action, command.code()) {
             (Action::Publish, Some("NetStream.Publish.Start"))

@@ -1,10 +1,18 @@
 //! A message that is a call: its name, its number, and what comes with it. (Section 7.2.)
 
-use crate::amf0::{self, Amf0Error, Value};
+use crate::amf0::{self, Amf0Error, Decoder, Value};
 use crate::wire::Reader;
 
 /// How many arguments of a command are read: `publish` has two, `play` four, and nothing here needs a fifth.
 const MAX_ARGUMENTS: usize = 8;
+
+/// How many values a command may consist of, those within others included: a `connect` with all that Enhanced RTMP can
+/// announce has 70. With [`MAX_TEXT`] it bounds what a stranger's command takes here, which is thirty times what it takes on
+/// the wire.
+const MAX_VALUES: usize = 128;
+
+/// How much text a command may have: as much as a stranger's message.
+const MAX_TEXT: usize = 8 << 10;
 
 /// The status of a stream that is not there to be played, or has not begun.
 pub const PLAY_NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
@@ -38,7 +46,7 @@ impl Command {
 
     /// Reads the body of an AMF0 command, or of an AMF3 one, which is the same behind a zero byte (R26).
     ///
-    /// Only the name is indispensable: what is missing or unreadable behind it is as if it were not there (R27).
+    /// Only the name is indispensable: what is missing, unreadable or too much behind it is as if it were not there (R27).
     ///
     /// # Errors
     /// There is no name.
@@ -48,10 +56,11 @@ impl Command {
             // No name begins with the marker of a number.
             reader.u8()?;
         }
-        let Value::String(name) = amf0::decode(&mut reader)? else {
+        let mut decoder = Decoder::new(MAX_VALUES, MAX_TEXT);
+        let Value::String(name) = decoder.decode(&mut reader)? else {
             return Err(Amf0Error::CutShort);
         };
-        let mut values = std::iter::from_fn(|| amf0::decode(&mut reader).ok()).fuse();
+        let mut values = std::iter::from_fn(|| decoder.decode(&mut reader).ok()).fuse();
         let transaction = values.next().and_then(|value| value.as_number());
         Ok(Self {
             name,
@@ -99,11 +108,19 @@ impl Command {
         extra.and_then(|extra| extra.get("redirect")?.as_str())
     }
 
+    /// The `tcUrl` in the information object of a server that asks to connect anew.
+    pub fn tc_url(&self) -> Option<&str> {
+        self.information("tcUrl")
+    }
+
     fn information(&self, name: &str) -> Option<&str> {
         let information = self.arguments.iter().find_map(|argument| argument.get(name));
         information.and_then(Value::as_str)
     }
 }
+
+/// The code by which a server asks its client to connect anew (R35).
+pub const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
 
 /// What `onStatus` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes_and_the_amf3_form() {
+    fn r26_reads_what_it_writes_and_the_amf3_form() {
         let info = information(Level::Error, "NetStream.Publish.Denied", "no");
         let command = Command::new("onStatus", 0.0, Value::Null, [info]);
         let mut body = command.body();
@@ -159,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_name_is_indispensable() {
+    fn r27_only_the_name_is_indispensable() {
         let mut name = Vec::new();
         amf0::encode(&Value::from("FCPublish"), &mut name);
         let bare = Command::new("FCPublish", 0.0, Value::Null, []);

@@ -1,13 +1,13 @@
-//! The simple handshake: a version byte and 1,536 bytes each way, each echoed. (Section 5.2.)
+//! The handshake: a version byte and 1,536 bytes each way, each echoed (section 5.2), or signed by digests.
 //!
-//! Whoever needs the digest handshake shows it in C1, which is held whole before anything is answered, so that the
-//! answer can depend on it.
+//! Whoever needs the digest handshake shows it in C1, which is held whole before anything is answered: a client whose C1
+//! has a digest gets one, in its own scheme, and every other gets the simple answer (R23). Our own client is a simple one.
 
 use sha2::{Digest, Sha256};
 
+use super::digest::{self, DIGEST_BYTES, SERVER_VERSION, Scheme};
 use super::error::HandshakeError;
 use crate::clock::Now;
-use crate::wire;
 
 /// The version of RTMP that is spoken in the open.
 pub const VERSION: u8 = 3;
@@ -59,13 +59,22 @@ impl Server {
             if !self.c1.is_whole() {
                 return Ok(false);
             }
-            out.push(VERSION);
-            put_own_packet(out, self.random, now);
-            // S2 is C1 as it came, times included: some clients compare all of it.
-            out.extend_from_slice(&self.c1.0);
+            self.answer(now, out);
         }
         self.c2_left -= skip(input, self.c2_left);
         Ok(self.c2_left == 0)
+    }
+
+    fn answer(&self, now: Now, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        match self.c1.whole().and_then(digest::of_client) {
+            Some((scheme, client)) => put_signed(out, self.random, now, scheme, client),
+            None => {
+                out.extend_from_slice(&own_packet(self.random, now));
+                // S2 is C1 as it came, times included: some clients compare all of it.
+                out.extend_from_slice(&self.c1.0);
+            }
+        }
     }
 }
 
@@ -81,7 +90,7 @@ impl Client {
     /// Begins a handshake: appends C0 and C1.
     pub fn start(random: [u8; 32], now: Now, out: &mut Vec<u8>) -> Self {
         out.push(VERSION);
-        put_own_packet(out, random, now);
+        out.extend_from_slice(&own_packet(random, now));
         Self {
             s1: Packet(Vec::new()),
             s2_left: PACKET_BYTES,
@@ -121,6 +130,10 @@ impl Packet {
         self.0.len() == PACKET_BYTES
     }
 
+    fn whole(&self) -> Option<&[u8; PACKET_BYTES]> {
+        self.0.as_slice().try_into().ok()
+    }
+
     fn fill(&mut self, input: &mut &[u8]) {
         let (piece, rest) = input.split_at(input.len().min(PACKET_BYTES - self.0.len()));
         self.0.extend_from_slice(piece);
@@ -146,16 +159,34 @@ fn skip(input: &mut &[u8], at_most: usize) -> usize {
 }
 
 /// C1 or S1: a time, four zero bytes (which say "simple"), and noise.
-fn put_own_packet(out: &mut Vec<u8>, random: [u8; 32], now: Now) {
-    let end = out.len() + PACKET_BYTES;
+fn own_packet(random: [u8; 32], now: Now) -> [u8; PACKET_BYTES] {
+    let mut packet = noise(random);
     // The wrap is what the field wants.
-    wire::put_u32(out, now.mono_ms as u32);
-    wire::put_u32(out, 0);
-    let mut block = random;
-    while out.len() < end {
+    packet[..4].copy_from_slice(&(now.mono_ms as u32).to_be_bytes());
+    packet[4..8].fill(0);
+    packet
+}
+
+/// S1 and S2 for a client that shows a digest.
+fn put_signed(out: &mut Vec<u8>, random: [u8; 32], now: Now, scheme: Scheme, client: [u8; DIGEST_BYTES]) {
+    let mut s1 = own_packet(random, now);
+    s1[4..8].copy_from_slice(&SERVER_VERSION);
+    digest::sign_server(&mut s1, scheme);
+    // Other noise than S1's.
+    let mut s2 = noise(Sha256::digest(s1).into());
+    digest::sign_answer(&mut s2, client);
+    out.extend_from_slice(&s1);
+    out.extend_from_slice(&s2);
+}
+
+fn noise(seed: [u8; 32]) -> [u8; PACKET_BYTES] {
+    let mut packet = [0; PACKET_BYTES];
+    let mut block = seed;
+    for piece in packet.chunks_exact_mut(block.len()) {
         block = Sha256::digest(block).into();
-        out.extend_from_slice(&block[..block.len().min(end - out.len())]);
+        piece.copy_from_slice(&block);
     }
+    packet
 }
 
 #[cfg(test)]
@@ -168,7 +199,7 @@ mod tests {
     };
 
     #[test]
-    fn both_sides_finish_however_the_bytes_are_cut() {
+    fn r23_both_sides_finish_however_the_bytes_are_cut() {
         for cut in [1, 2, 7, 1535, 1536, 1537, 5000] {
             let (mut up, mut down) = (Vec::new(), Vec::new());
             let mut client = Client::start([1; 32], NOW, &mut up);
@@ -203,8 +234,47 @@ mod tests {
         }
     }
 
+    /// Byte by byte, as everything else: the answer comes with the last byte of C1.
     #[test]
-    fn another_version_is_refused_without_an_answer() {
+    fn r23_a_client_with_a_digest_gets_one_in_its_own_scheme() {
+        for scheme in [Scheme::DigestFirst, Scheme::KeyFirst] {
+            let mut c1 = noise([7; 32]);
+            c1[4..8].copy_from_slice(&[9, 0, 124, 2]);
+            digest::sign_client(&mut c1, scheme);
+            let (mut server, mut down) = (Server::new([2; 32]), Vec::new());
+            for byte in [&[VERSION][..], &c1].concat() {
+                assert!(down.is_empty(), "nothing is said before C1 is whole");
+                assert!(!server.handle_input(&mut &[byte][..], NOW, &mut down).unwrap());
+            }
+            let (s1, s2) = down[1..].split_at(PACKET_BYTES);
+            let (s1, s2) = (s1.try_into().unwrap(), s2.try_into().unwrap());
+            assert!(digest::convinces_client(&c1, s1, s2, scheme));
+            assert_eq!(s1[..8], [0, 0, 0x13, 0x88, 4, 5, 0, 1]);
+            // C2 is not looked at.
+            let mut rest = &[&[0; PACKET_BYTES][..], b"chunks"].concat()[..];
+            assert!(server.handle_input(&mut rest, NOW, &mut down).unwrap());
+            assert_eq!(rest, b"chunks");
+        }
+    }
+
+    /// Whatever version bytes it shows (some encoders put their own there), a C1 without a digest is echoed whole.
+    #[test]
+    fn r23_a_client_without_a_digest_gets_the_simple_answer() {
+        for version in [[0; 4], [9, 0, 124, 2], [255; 4]] {
+            let mut c1 = noise([7; 32]);
+            c1[4..8].copy_from_slice(&version);
+            let mut down = Vec::new();
+            let mut input = &[&[VERSION][..], &c1].concat()[..];
+            Server::new([2; 32])
+                .handle_input(&mut input, NOW, &mut down)
+                .unwrap();
+            assert_eq!(down[1 + 4..][..4], [0; 4], "S1 says that it is simple");
+            assert_eq!(down[1 + PACKET_BYTES..], c1, "S2 echoes C1");
+        }
+    }
+
+    #[test]
+    fn r23_another_version_is_refused_without_an_answer() {
         for version in [0, 6, b'G', 0x16] {
             let mut out = Vec::new();
             let mut input = &[version, 0, 0][..];

@@ -1,22 +1,28 @@
 //! Who may watch here: the door's side of [`admission`](crate::admission).
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use prometheus::core::Collector as _;
 use prometheus::{IntCounterVec, Opts, Registry};
+use serde::{Deserialize, Serialize};
 
 use crate::admission::{
-    Account, Bounds, Budget, Lately, LinkLoad, Load, Refusal, Room, ServePolicy, Verdict, Why, Wish, decide,
+    Account, Bounds, Budget, Lately, LinkLoad, Load, MAX_HOPS, Refusal, Room, ServePolicy, Verdict, Why,
+    Wish, decide,
 };
 use crate::cascade::message::View;
 use crate::clock::Clock;
-use crate::pool::{Endpoint, Scheme};
+use crate::family::Family;
+use crate::pool::{self, Endpoint, Scheme};
 use crate::stream::Stream;
 
 /// Finds places on other nodes.
 pub trait Elsewhere: Send + Sync + 'static {
-    /// Where one more viewer of a stream of so many bits per second is welcome. The place is kept for it.
-    fn place(&self, scheme: Scheme, bits: u64) -> Option<Endpoint>;
+    /// Where one more viewer is welcome. The place is kept for it.
+    fn place(&self, wish: &pool::Wish) -> Option<Endpoint>;
 
     /// Some nodes with room, for players who look for another one by themselves.
     fn view(&self) -> View;
@@ -27,6 +33,9 @@ pub fn chance() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
 
+/// What a stream is taken to need whose rate this node does not know, in bits a second: what an encoder is mostly set to.
+const UNKNOWN_BITS: u64 = 2_500_000;
+
 /// Decides on each one who wants to watch, before the first byte.
 pub struct Doorman {
     policy: ServePolicy,
@@ -36,10 +45,12 @@ pub struct Doorman {
     links: OnceLock<Box<dyn Fn() -> LinkLoad + Send + Sync>>,
     decisions: IntCounterVec,
     refused: Mutex<Lately>,
+    /// Until when other nodes may have streams that this one does not have yet, on the monotonic clock.
+    returns_until_ms: AtomicU64,
 }
 
 /// How often something was decided, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decisions {
     /// What: `served`, `redirected` or `refused`.
     pub decision: String,
@@ -76,6 +87,7 @@ impl Doorman {
             links: OnceLock::new(),
             decisions,
             refused: Mutex::default(),
+            returns_until_ms: AtomicU64::new(0),
         })
     }
 
@@ -126,6 +138,32 @@ impl Doorman {
         let _ = self.elsewhere.set(elsewhere);
     }
 
+    /// This node has just come back, and for so long others may have streams whose publishers it still waits for.
+    pub fn returns(&self, time: Duration) {
+        let until_ms = self
+            .clock
+            .now()
+            .mono_ms
+            .saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.returns_until_ms.store(until_ms, Ordering::Relaxed);
+    }
+
+    /// Where one is sent who wants a stream that is not here, since this node has [just come back](Self::returns); `None` if it should
+    /// be here, or there is no place.
+    pub(super) fn meanwhile(&self, scheme: Scheme, peer: SocketAddr, hops: u8) -> Option<Endpoint> {
+        let is_back = self.clock.now().mono_ms >= self.returns_until_ms.load(Ordering::Relaxed);
+        if is_back || hops >= MAX_HOPS {
+            return None;
+        }
+        let place = self.elsewhere.get()?.place(&pool::Wish {
+            scheme,
+            bits: UNKNOWN_BITS,
+            family: Family::of(peer.ip()),
+        })?;
+        self.decisions.with_label_values(&["redirected", "policy"]).inc();
+        Some(place)
+    }
+
     /// Some nodes with room for viewers; none as long as no other node is known.
     pub(super) fn view(&self) -> View {
         self.elsewhere
@@ -173,8 +211,14 @@ impl Doorman {
         matches!(self.budget().room(Wish::default(), now_ms), Room::Full(_))
     }
 
-    /// Decides on one who wants `stream` and was sent on `hops` times before. Who is served has its share kept.
-    pub(super) fn decide(&self, stream: &Stream, scheme: Scheme, hops: u8) -> Verdict<Endpoint> {
+    /// Decides on one who comes from `peer`, wants `stream` and was sent on `hops` times before. Who is served has its share kept.
+    pub(super) fn decide(
+        &self,
+        stream: &Stream,
+        scheme: Scheme,
+        peer: SocketAddr,
+        hops: u8,
+    ) -> Verdict<Endpoint> {
         let wish = Wish {
             bits: stream.peak_bytes_per_second().saturating_mul(8),
             burst_bytes: stream.burst_bytes(),
@@ -182,7 +226,13 @@ impl Doorman {
         let now_ms = self.clock.now().mono_ms;
         let mut budget = self.budget();
         let room = budget.room(wish, now_ms);
-        let elsewhere = || self.elsewhere.get()?.place(scheme, wish.bits);
+        let elsewhere = || {
+            self.elsewhere.get()?.place(&pool::Wish {
+                scheme,
+                bits: wish.bits,
+                family: Family::of(peer.ip()),
+            })
+        };
         let verdict = decide(self.policy, room, hops, elsewhere);
         if verdict == Verdict::Serve {
             budget.admit(wish, now_ms);

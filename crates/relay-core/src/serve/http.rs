@@ -102,23 +102,23 @@ impl Connection<'_> {
                 return self.answer_error(Status::MethodNotAllowed, why, method).await;
             }
         }
-        let found = match key {
-            Ok(key) => self.playable(&key).await,
+        let key = match key {
+            Ok(key) => key,
             Err(error) => {
                 let why = format!("there can be no such stream: {error}");
-                Err((JoinOutcome::NotFound, why))
+                return self.refuse(JoinOutcome::NotFound, &why, method).await;
             }
         };
-        let stream = match found {
+        let (doorman, hops) = (&self.site.doorman, hop::count(head.query()));
+        let stream = match self.playable(&key).await {
             Ok(stream) => stream,
-            Err((outcome, why)) => return self.refuse(outcome, &why, method).await,
+            Err((outcome, why)) => match doorman.meanwhile(Scheme::Http, self.peer, hops) {
+                Some(endpoint) => return self.send_on(&endpoint, head).await,
+                None => return self.refuse(outcome, &why, method).await,
+            },
         };
         let response = http::live_head(head.version(), &self.site.cors);
-        match self
-            .site
-            .doorman
-            .decide(&stream, Scheme::Http, hop::count(head.query()))
-        {
+        match doorman.decide(&stream, Scheme::Http, self.peer, hops) {
             Verdict::Serve if method == Method::Head => return self.answer(response).await,
             Verdict::Serve => {}
             Verdict::Elsewhere(endpoint) => return self.send_on(&endpoint, head).await,

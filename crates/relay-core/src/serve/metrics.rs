@@ -2,6 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
+use crate::rtmp::server::Quirk;
+
 /// What became of one who asked for a stream; a closed set, so that it can label a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinOutcome {
@@ -54,6 +56,8 @@ pub struct ServeMetrics {
     joins: IntCounterVec,
     publish_refusals: IntCounterVec,
     faults: IntCounterVec,
+    rtmp_errors: IntCounterVec,
+    quirks: IntCounterVec,
     join_seconds: Histogram,
 }
 
@@ -96,6 +100,16 @@ impl ServeMetrics {
                 "Connections that a fault of this program ended, by listener: each is worth a report.",
                 "listener",
             )?,
+            rtmp_errors: counter(
+                "relay_rtmp_errors_total",
+                "RTMP connections closed since the peer broke the protocol or a limit, by reason.",
+                "reason",
+            )?,
+            quirks: counter(
+                "relay_publisher_quirks_total",
+                "Publishers that do what they should not and are served all the same, by what they do.",
+                "quirk",
+            )?,
             join_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "relay_join_seconds",
@@ -109,6 +123,9 @@ impl ServeMetrics {
         for outcome in JoinOutcome::ALL {
             metrics.joins.with_label_values(&[outcome.name()]);
         }
+        for quirk in Quirk::ALL {
+            metrics.quirks.with_label_values(&[quirk.name()]);
+        }
         for counter in [
             &metrics.connections,
             &metrics.accept_failures,
@@ -116,6 +133,8 @@ impl ServeMetrics {
             &metrics.joins,
             &metrics.publish_refusals,
             &metrics.faults,
+            &metrics.rtmp_errors,
+            &metrics.quirks,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -159,6 +178,14 @@ impl ServeMetrics {
 
     pub(super) fn publish_refused(&self, reason: &str) {
         self.publish_refusals.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn rtmp_error(&self, reason: &str) {
+        self.rtmp_errors.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn quirk(&self, quirk: Quirk) {
+        self.quirks.with_label_values(&[quirk.name()]).inc();
     }
 
     pub(super) fn join_took(&self, seconds: f64) {

@@ -4,6 +4,7 @@
 //! feeds an [`ingest::Publication`].
 
 mod admit;
+mod farewell;
 mod http;
 pub mod ingest;
 pub(crate) mod listen;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use admit::{Decisions, Doorman, Elsewhere, chance};
+pub use farewell::Farewell;
 pub use listen::{BindError, ListenConfig, Listener};
 pub use metrics::{JoinOutcome, ServeMetrics};
 
@@ -46,6 +48,8 @@ pub struct ServeLimits {
     pub start_wait: Duration,
     /// How long a publisher may be silent before its connection is closed.
     pub publisher_idle: Duration,
+    /// What one publisher's messages may take here.
+    pub publisher_memory: usize,
 }
 
 impl Default for ServeLimits {
@@ -55,6 +59,7 @@ impl Default for ServeLimits {
             request_time: Duration::from_secs(5),
             start_wait: Duration::from_secs(5),
             publisher_idle: Duration::from_secs(30),
+            publisher_memory: crate::rtmp::server::Config::default().publisher_memory,
         }
     }
 }
@@ -81,6 +86,8 @@ pub struct Site {
     pub limits: ServeLimits,
     /// What is counted.
     pub metrics: ServeMetrics,
+    /// How it leaves its publishers before that.
+    pub farewell: Farewell,
     /// Ends all of it.
     pub stop: CancellationToken,
 }

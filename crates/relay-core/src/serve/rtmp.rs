@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -13,16 +14,20 @@ use super::ingest::{Publication, PublishRefusal, PublishRequest};
 use super::metrics::JoinOutcome;
 use super::play::Play;
 use crate::admission::Verdict;
+use crate::codec;
 use crate::fanout::{HandOverError, NewViewer};
 use crate::flavour::Flavour;
 use crate::hop;
-use crate::pool::Scheme;
+use crate::pool::{Endpoint, Scheme};
 use crate::rtmp::command::{PLAY_FAILED, PLAY_NOT_FOUND};
 use crate::rtmp::server::{Config, Event, Session};
-use crate::stream::StreamKey;
+use crate::stream::{Stream, StreamKey};
 
-/// Input read at a time: enough for an encoder's burst, little enough for a stranger.
+/// Input read at a time from an encoder: enough for its burst.
 const READ_BUFFER: usize = 16 << 10;
+
+/// The same from a stranger: more than a `connect`, and little of the 64 KB that one may take here.
+const STRANGER_READ: usize = 4 << 10;
 
 /// How long a peer may take to accept our replies, which are small.
 const WRITE_TIME: Duration = Duration::from_secs(5);
@@ -42,6 +47,8 @@ enum Over {
     Random(#[from] getrandom::Error),
     #[error("refused")]
     Refused,
+    #[error("this server is about to end")]
+    Leaving,
     #[error("done")]
     Done,
 }
@@ -75,6 +82,9 @@ pub(super) async fn serve(site: &Site, socket: TcpStream, peer: SocketAddr) {
         result = served => result,
     };
     if let Err(over) = result {
+        if let Over::Protocol(error) = &over {
+            site.metrics.rtmp_error(error.reason());
+        }
         let outcome = match &over {
             Over::Protocol(_) => Some(JoinOutcome::BadRequest),
             Over::Closed | Over::TooSlow | Over::Io(_) => Some(JoinOutcome::Gone),
@@ -93,26 +103,34 @@ struct Connection<'a> {
     peer: SocketAddr,
     session: Session,
     buffer: BytesMut,
+    /// How much is read at a time.
+    read_size: usize,
 }
 
 impl<'a> Connection<'a> {
     fn new(site: &'a Site, socket: TcpStream, peer: SocketAddr) -> Result<Self, Over> {
         let mut random = [0; 32];
         getrandom::fill(&mut random)?;
-        let session = Session::new(Config::default(), random);
+        let config = Config {
+            publisher_memory: site.limits.publisher_memory,
+            reconnects: site.ingest.is_some(),
+            ..Config::default()
+        };
+        let session = Session::new(config, random);
         Ok(Self {
             site,
             socket,
             peer,
             session,
-            buffer: BytesMut::with_capacity(READ_BUFFER),
+            buffer: BytesMut::new(),
+            read_size: STRANGER_READ,
         })
     }
 
     /// Reads once and feeds the session.
     async fn read(&mut self) -> Result<(), Over> {
         self.buffer.clear();
-        self.buffer.reserve(READ_BUFFER);
+        self.buffer.reserve(self.read_size);
         if self.socket.read_buf(&mut self.buffer).await? == 0 {
             return Err(Over::Closed);
         }
@@ -153,6 +171,10 @@ impl<'a> Connection<'a> {
     // ---- publishing ----
 
     async fn publish(&mut self, app: &str, name: &str, secret: Option<String>) -> Result<(), Over> {
+        if self.site.farewell.is_said() {
+            // No status: encoders give up on some of them, and are to try again.
+            return Err(Over::Leaving);
+        }
         let Ok(stream) = StreamKey::new(app, name) else {
             return self
                 .refuse_publish(
@@ -174,6 +196,9 @@ impl<'a> Connection<'a> {
         match decided {
             Ok(publication) => {
                 self.session.accept_publish()?;
+                if let Some(peer) = self.session.capabilities() {
+                    tracing::debug!(peer = %self.peer, video = %peer.video, audio = %peer.audio, "enhanced RTMP is announced");
+                }
                 self.feed(publication).await
             }
             Err(refusal) => {
@@ -199,10 +224,22 @@ impl<'a> Connection<'a> {
 
     async fn feed(&mut self, mut publication: Box<dyn Publication>) -> Result<(), Over> {
         let stopped = publication.stopped();
+        let site = self.site;
+        self.read_size = READ_BUFFER;
+        // Held to the end: one that can be asked to connect anew is waited for.
+        let present = self.session.can_reconnect().then(|| site.farewell.enter());
+        let mut leaving = false;
         loop {
             while let Some(event) = self.session.poll_event() {
                 let now = self.site.clock.now();
                 match event {
+                    // It was asked to leave, and this group comes by the next connection.
+                    Event::Tag { kind, payload, .. }
+                        if leaving && codec::classify(kind, &payload).keyframe =>
+                    {
+                        self.close().await;
+                        return Err(Over::Leaving);
+                    }
                     Event::Tag { kind, time, payload } => publication.handle_tag(kind, time, payload, now),
                     Event::Unpublish => publication.handle_unpublish(now),
                     Event::Closed => return Err(Over::Done),
@@ -215,12 +252,20 @@ impl<'a> Connection<'a> {
                     Event::Pause(_) | Event::StopPlay => {}
                 }
             }
+            while let Some(quirk) = self.session.poll_quirk() {
+                site.metrics.quirk(quirk);
+                tracing::info!(peer = %self.peer, %quirk, "an encoder's oddity is taken");
+            }
             self.flush().await?;
             let idle = self.site.limits.publisher_idle;
             tokio::select! {
                 () = stopped.cancelled() => {
                     let why = "the stream was taken over, or closed by the operator";
                     return self.refuse_publish("NetStream.Publish.BadName", "stopped", why).await;
+                }
+                () = site.farewell.said(), if present.is_some() && !leaving => {
+                    self.session.request_reconnect(None, "this server is about to end");
+                    leaving = true;
                 }
                 read = tokio::time::timeout(idle, self.read()) => read.map_err(|_| Over::TooSlow)??,
             }
@@ -230,23 +275,23 @@ impl<'a> Connection<'a> {
     // ---- playing ----
 
     async fn play(mut self, app: &str, name: &str, hops: u8, since: Instant) -> Result<(), Over> {
-        let key = StreamKey::new(app, name).ok();
-        let Some(stream) = key.and_then(|key| self.site.hub.get(&key)) else {
+        let doorman = &self.site.doorman;
+        let there = |endpoint: Endpoint| format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
+        let Ok(key) = StreamKey::new(app, name) else {
             return self
-                .refuse_play(JoinOutcome::NotFound, "there is no such stream here")
+                .refuse_play(JoinOutcome::NotFound, "there can be no such stream")
                 .await;
         };
-        if !self.site.start_point(&stream).await {
-            return self
-                .refuse_play(JoinOutcome::NotReady, "the stream has not begun yet")
-                .await;
-        }
-        match self.site.doorman.decide(&stream, Scheme::Rtmp, hops) {
+        let stream = match self.playable(&key).await {
+            Ok(stream) => stream,
+            Err((outcome, why)) => match doorman.meanwhile(Scheme::Rtmp, self.peer, hops) {
+                Some(endpoint) => return self.send_on(&there(endpoint)).await,
+                None => return self.refuse_play(outcome, why).await,
+            },
+        };
+        match doorman.decide(&stream, Scheme::Rtmp, self.peer, hops) {
             Verdict::Serve => {}
-            Verdict::Elsewhere(endpoint) => {
-                let tc_url = format!("{endpoint}/{app}?{}", hop::mark(hops.saturating_add(1)));
-                return self.send_on(&tc_url).await;
-            }
+            Verdict::Elsewhere(endpoint) => return self.send_on(&there(endpoint)).await,
             Verdict::Refuse(refusal) => return self.refuse_play(JoinOutcome::Full, refusal.sentence()).await,
         }
         self.session.accept_play()?;
@@ -281,6 +326,17 @@ impl<'a> Connection<'a> {
         };
         site.metrics.joined(outcome);
         Ok(())
+    }
+
+    /// The stream, once one can join it; or what to say instead.
+    async fn playable(&self, key: &StreamKey) -> Result<Arc<Stream>, (JoinOutcome, &'static str)> {
+        let Some(stream) = self.site.hub.get(key) else {
+            return Err((JoinOutcome::NotFound, "there is no such stream here"));
+        };
+        match self.site.start_point(&stream).await {
+            true => Ok(stream),
+            false => Err((JoinOutcome::NotReady, "the stream has not begun yet")),
+        }
     }
 
     /// Sends a viewer to where the stream is served. Players that do not know how to follow say that they were rejected (R82).

@@ -74,6 +74,7 @@ fn site(registry: &Registry) -> (Arc<Site>, SocketAddr, Arc<AtomicUsize>) {
             ..ServeLimits::default()
         },
         metrics: ServeMetrics::register(registry).unwrap(),
+        farewell: Farewell::default(),
         stop: CancellationToken::new(),
     });
     let listener = Listener::bind(&ListenConfig {

@@ -88,6 +88,17 @@ impl Hub {
         Ok(stream)
     }
 
+    /// Whether there is a stream of that name, or room for one more.
+    pub fn has_room_for(&self, key: &StreamKey) -> bool {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.len() < self.config.max_streams || streams.contains_key(key)
+    }
+
+    /// How many streams it holds at most.
+    pub const fn max_streams(&self) -> usize {
+        self.config.max_streams
+    }
+
     /// The stream of that name, if it is there.
     pub fn get(&self, key: &StreamKey) -> Option<Arc<Stream>> {
         self.streams

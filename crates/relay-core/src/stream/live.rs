@@ -405,6 +405,12 @@ impl Stream {
         }
     }
 
+    /// Since when, on the monotonic clock, a viewer lacks something who got all up to `time` elsewhere, as on the wire; `None` if it
+    /// has all that there is.
+    pub fn lacking_since(&self, time: u32) -> Option<u64> {
+        self.lock().lacking_since(time)
+    }
+
     // ---- viewers ----
 
     /// Makes sure that `flavour` is being made, back to the newest start point, for as long as the lease is held.

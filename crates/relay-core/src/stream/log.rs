@@ -244,6 +244,27 @@ impl Log {
         (!found.is_empty() || (before && after)).then_some(found)
     }
 
+    /// When the oldest tag was appended that one lacks who has all up to `time`, as on the wire; `None` if there is none.
+    pub(super) fn lacking_since(&self, time: u32) -> Option<u64> {
+        let newest = self.totals.last_time?;
+        let behind = (newest as u32).wrapping_sub(time);
+        if behind > i32::MAX as u32 {
+            // It is ahead of the newest one.
+            return None;
+        }
+        let time = newest.saturating_sub(behind.into());
+        let mut since = None;
+        for (index, note) in self.tags.iter().enumerate().rev() {
+            if note.time.saturating_add(MAX_SKEW_MS) < time {
+                break;
+            }
+            if note.time > time {
+                since = self.main.record(self.main.first() + index as u64);
+            }
+        }
+        since.map(|record| record.appended_ms)
+    }
+
     /// Whether that body is metadata or a sequence header in force at some place of the log.
     pub(super) fn has_header(&self, kind: TagKind, payload: &[u8]) -> bool {
         let of_groups = self.groups.iter().map(|group| &group.headers);

@@ -178,7 +178,8 @@ impl Connection {
                         description,
                     });
                 }
-                Event::Tag { .. } | Event::Ended => {}
+                // It never announces that it connects anew.
+                Event::Tag { .. } | Event::Ended | Event::ReconnectRequested { .. } => {}
             }
         }
         handled.map_err(|error| PublishError::Broken {

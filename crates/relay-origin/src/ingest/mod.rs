@@ -22,6 +22,7 @@ pub mod rtmp;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub use counters::{Counts, KINDS, REFUSALS};
 
 use crate::state::StreamRecords;
 use channel::{Channel, Shared};
-use counters::{Counters, add};
+use counters::Counters;
 use keeper::Keeper;
 
 /// Names whose line of epochs is held in memory, live or not: 4096 at some hundred bytes each. Beyond it one whose
@@ -250,8 +251,15 @@ impl Floors {
             (heard, expected)
         });
         let refused = |why: &dyn std::fmt::Display| {
-            add(&publishing.shared.counters.claims_refused, 1);
-            tracing::warn!(stream = %key, %why, "a child's claim is ignored");
+            let before = publishing
+                .shared
+                .counters
+                .claims_refused
+                .fetch_add(1, Ordering::Relaxed);
+            // Of a flood each that doubles their number is said.
+            if (before + 1).is_power_of_two() {
+                tracing::warn!(stream = %key, %why, "a child's claim is ignored");
+            }
         };
         match heard {
             None => refused(&"too many streams are live"),

@@ -35,20 +35,23 @@ pub(super) enum Fault {
     Altered,
     #[error("what comes from there is broken off in its framing")]
     Garbled,
+    #[error("what comes from there stops for more than a second, now and then")]
+    Stalls,
 }
 
 impl Fault {
     /// Whether one look is enough: nobody who is merely slow or away does this.
-    const fn is_a_lie(self) -> bool {
+    pub(super) const fn is_a_lie(self) -> bool {
         matches!(self, Self::Altered | Self::Garbled)
     }
 }
 
 impl From<Fault> for Finding {
     fn from(fault: Fault) -> Self {
-        match fault.is_a_lie() {
-            true => Self::Wrong(fault.to_string()),
-            false => Self::Failed(fault.to_string()),
+        match fault {
+            Fault::Stalls => Self::Stalled(fault.to_string()),
+            _ if fault.is_a_lie() => Self::Wrong(fault.to_string()),
+            _ => Self::Failed(fault.to_string()),
         }
     }
 }

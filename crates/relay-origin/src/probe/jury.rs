@@ -28,6 +28,10 @@ const MAX_APART_MS: u32 = 15_000;
 pub(super) struct Jury {
     stream: Arc<Stream>,
     bytes: usize,
+    /// Bytes since the newest frame.
+    unframed: usize,
+    /// The time of the newest tag that may be the origin's, as on the wire.
+    newest: Option<u32>,
     /// Frames that are the origin's.
     same: u32,
     /// Frames in places where the origin has none.
@@ -44,6 +48,8 @@ impl Jury {
         Self {
             stream,
             bytes: 0,
+            unframed: 0,
+            newest: None,
             same: 0,
             invented: 0,
             beyond: 0,
@@ -56,11 +62,17 @@ impl Jury {
     pub(super) fn handle_tag(&mut self, kind: TagKind, time: u32, payload: &[u8]) {
         let known = self.stream.knows(kind, time, payload);
         self.altered |= known == Known::Other;
+        if matches!(known, Known::Same | Known::Beyond)
+            && self.newest.is_none_or(|newest| is_after(time, newest))
+        {
+            self.newest = Some(time);
+        }
         let info = codec::classify(kind, payload);
         // What a player needs before the first frame is compared, but it is no sign that a frame will come.
         if kind == TagKind::Script || info.sequence_header {
             return;
         }
+        self.unframed = 0;
         match known {
             Known::Same => self.same += 1,
             Known::Other => {}
@@ -72,6 +84,7 @@ impl Jury {
     /// Takes note of bytes as they came, whatever is in them.
     pub(super) const fn count(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.unframed = self.unframed.saturating_add(bytes);
     }
 
     /// Whether a frame of the stream has come.
@@ -85,6 +98,17 @@ impl Jury {
             || self.frames() >= ENOUGH_FRAMES
             || self.bytes >= MAX_BYTES
             || (self.has_frame() && self.bytes >= ENOUGH_BYTES)
+    }
+
+    /// Whether nothing more needs to be seen by one who stays: it lies, or sends what has no end.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.altered || self.unframed >= MAX_BYTES
+    }
+
+    /// For how long something has been lacking from there that the origin has, in milliseconds.
+    pub(super) fn lacking_ms(&self, now_ms: u64) -> u64 {
+        let since = self.newest.and_then(|time| self.stream.lacking_since(time));
+        since.map_or(0, |since| now_ms.saturating_sub(since))
     }
 
     const fn frames(&self) -> u32 {
@@ -121,6 +145,12 @@ impl Jury {
             false => Err(Fault::Behind),
         }
     }
+}
+
+/// Whether one time on the wire comes after another, modulo 2³².
+const fn is_after(time: u32, other: u32) -> bool {
+    let ahead = time.wrapping_sub(other);
+    ahead > 0 && ahead <= i32::MAX as u32
 }
 
 /// A jury that is shown the body of an HTTP answer.

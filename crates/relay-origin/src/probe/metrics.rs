@@ -1,6 +1,7 @@
 //! What the probe tells Prometheus, and with it how the edges stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 use relay_core::metrics::{at_scrape, gauges};
@@ -14,6 +15,7 @@ use crate::pool::Pool;
 pub(super) struct ProbeMetrics {
     results: IntCounterVec,
     first_frame: Histogram,
+    gap: Histogram,
 }
 
 impl ProbeMetrics {
@@ -37,16 +39,25 @@ impl ProbeMetrics {
                 )
                 .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0]),
             )?,
+            gap: Histogram::with_opts(
+                HistogramOpts::new(
+                    "relay_probe_gap_seconds",
+                    "The longest time by which something came later than usual, of each stay of ten seconds at an edge.",
+                )
+                .buckets(vec![0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0]),
+            )?,
         };
         for finding in [
             Finding::Good,
             Finding::Failed(String::new()),
+            Finding::Stalled(String::new()),
             Finding::Wrong(String::new()),
         ] {
             metrics.results.with_label_values(&[name(&finding)]);
         }
         registry.register(Box::new(metrics.results.clone()))?;
         registry.register(Box::new(metrics.first_frame.clone()))?;
+        registry.register(Box::new(metrics.gap.clone()))?;
         let pool = Arc::clone(pool);
         at_scrape(registry, "relay_edges", move || {
             let tally = pool.tally();
@@ -61,9 +72,19 @@ impl ProbeMetrics {
         Ok(metrics)
     }
 
+    /// Counts a finding.
+    pub(super) fn found(&self, finding: &Finding) {
+        self.results.with_label_values(&[name(finding)]).inc();
+    }
+
+    /// Counts the longest gap of a stay.
+    pub(super) fn stayed(&self, worst_gap: Duration) {
+        self.gap.observe(worst_gap.as_secs_f64());
+    }
+
     /// Counts what came of a visit.
     pub(super) fn note(&self, visited: &Visited) {
-        self.results.with_label_values(&[name(&visited.finding)]).inc();
+        self.found(&visited.finding);
         if let Some(time) = visited.first_frame {
             self.first_frame.observe(time.as_secs_f64());
         }
@@ -74,6 +95,7 @@ const fn name(finding: &Finding) -> &'static str {
     match finding {
         Finding::Good => "good",
         Finding::Failed(_) => "failed",
+        Finding::Stalled(_) => "stalled",
         Finding::Wrong(_) => "wrong",
     }
 }

@@ -69,12 +69,12 @@ pub(super) fn stream_of(tags: &[Tag]) -> Arc<Stream> {
     Arc::new(stream)
 }
 
-fn live() -> Arc<Stream> {
+pub(super) fn live() -> Arc<Stream> {
     stream_of(&tags(0..30))
 }
 
 /// What a relay answers with those tags.
-fn playing(tags: &[Tag]) -> Vec<u8> {
+pub(super) fn playing(tags: &[Tag]) -> Vec<u8> {
     let mut body = file_header(true, true).to_vec();
     tags.iter().for_each(|tag| encode_into(&mut body, tag));
     let head = "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -85,7 +85,7 @@ fn playing(tags: &[Tag]) -> Vec<u8> {
 }
 
 /// Answers each connection with the next of `answers`, and with the last from then on; then keeps it open.
-async fn serving(answers: Vec<Vec<u8>>) -> (String, JoinHandle<()>) {
+pub(super) async fn serving(answers: Vec<Vec<u8>>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
     let task = tokio::spawn(async move {

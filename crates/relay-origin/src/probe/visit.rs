@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::jury::Jury;
+use super::post::{Post, STAY};
 use super::{http, rtmp};
 
 /// How long a connection may take to come about, the look-up of a name included.
@@ -62,6 +63,17 @@ pub(super) struct Progress {
     dialled: Instant,
     pub(super) stage: Stage,
     first_frame: Option<Duration>,
+    /// Who stays, if anybody does.
+    post: Option<Post>,
+}
+
+/// What came of a stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stayed {
+    /// A lie, if there was one. Whether there is anybody at all, shorter visits find out.
+    pub(super) lie: Option<Finding>,
+    /// The longest gap.
+    pub(super) worst_gap: Duration,
 }
 
 /// What is being waited for.
@@ -85,11 +97,7 @@ impl Visit {
 
     /// Goes there.
     pub(super) async fn pay(&self) -> Visited {
-        let mut progress = Progress {
-            dialled: Instant::now(),
-            stage: Stage::Connection,
-            first_frame: None,
-        };
+        let mut progress = Progress::new(None);
         let mut lacks = false;
         let visited = tokio::time::timeout(self.patience, self.go(&mut progress, &mut lacks)).await;
         let result = visited.unwrap_or_else(|_| self.too_late(progress.stage, lacks));
@@ -108,6 +116,18 @@ impl Visit {
         }
     }
 
+    /// Goes there, and stays.
+    pub(super) async fn stay(&self, post: Post) -> Stayed {
+        let mut progress = Progress::new(Some(post));
+        let mut lacks = false;
+        let stayed = tokio::time::timeout(self.patience + STAY, self.go(&mut progress, &mut lacks)).await;
+        let fault = stayed.ok().and_then(Result::err);
+        Stayed {
+            lie: fault.filter(|fault| fault.is_a_lie()).map(Finding::from),
+            worst_gap: progress.post.map(|post| post.worst_gap()).unwrap_or_default(),
+        }
+    }
+
     /// Asks until there is an answer that counts.
     async fn go(&self, progress: &mut Progress, lacks: &mut bool) -> Result<(), Fault> {
         loop {
@@ -115,6 +135,9 @@ impl Visit {
             progress.stage = Stage::Connection;
             let socket = self.connect().await?;
             progress.stage = Stage::Answer;
+            if let Some(post) = &mut progress.post {
+                post.asks(progress.dialled.elapsed());
+            }
             let answer = match self.endpoint.scheme() {
                 Scheme::Http => http::visit(self, socket, progress).await?,
                 Scheme::Rtmp => rtmp::visit(self, socket, progress).await?,
@@ -165,9 +188,21 @@ impl Visit {
 }
 
 impl Progress {
+    fn new(post: Option<Post>) -> Self {
+        Self {
+            dialled: Instant::now(),
+            stage: Stage::Connection,
+            first_frame: None,
+            post,
+        }
+    }
+
     /// What comes next from a stream that plays; `None` once it has been listened to for long enough.
     pub(super) async fn listen<T>(&mut self, jury: &Jury, next: impl Future<Output = T>) -> Option<T> {
         self.stage = Stage::Frame;
+        if let Some(post) = &mut self.post {
+            return post.listen(jury, next).await;
+        }
         if jury.has_enough() {
             return None;
         }

@@ -93,7 +93,7 @@ pub(super) fn told(seen: &Overview, told: &mut Vec<Sentence>) {
     if !late.is_empty() {
         say(
             Level::Warning,
-            format!("Far behind the origin: {late}; the way there is too slow, or a clock is wrong."),
+            format!("Far behind the origin: {late}; the way there is too slow, or too full."),
         );
     }
     for edge in in_state("draining") {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::control::{ControlDecoder, ControlError, MAX_MESSAGE_BYTES, encode};
 use super::super::message::{
     Floor, Held, HeldPosition, Hello, LinkRole, MAX_ENDPOINTS, MAX_ENTRIES, MAX_HELD_PARTS, MAX_HOPS,
-    MAX_OFFER_TEXT_BYTES, MAX_OFFERS, MAX_TEXT_BYTES, Offer, Policy, Report, StreamDown, TooMuch, View,
-    Welcome,
+    MAX_NAMED, MAX_OFFER_TEXT_BYTES, MAX_OFFERS, MAX_TEXT_BYTES, Newest, Offer, Policy, Report, StreamDown,
+    TooMuch, View, Welcome,
 };
 use super::super::{Instance, Message};
 use crate::stream::{MAX_KEY_BYTES, Position, StreamKey};
@@ -96,6 +96,10 @@ fn all() -> Vec<Message> {
             stream,
             reason: reason.clone(),
             end: Some(position()),
+        }),
+        Message::Newest(Newest {
+            behind_ms: 40,
+            streams: held(MAX_ENTRIES).floors,
         }),
         Message::Floors {
             floors: held(3).floors,
@@ -190,6 +194,10 @@ fn what_an_older_version_lacks_has_a_default() {
         Message::Policy(Policy::default())
     );
     assert_eq!(one(&json!({"type": "pool"})), Message::Pool(View::default()));
+    assert_eq!(
+        one(&json!({"type": "newest"})),
+        Message::Newest(Newest::default())
+    );
     let bare = one(&json!({"type": "pool", "offers": [{"instance": instance_text}]}));
     assert!(matches!(bare, Message::Pool(view) if view.offers[0].public.is_empty()));
     let down = one(&json!({"type": "stream_down", "stream": "live/cam"}));
@@ -257,6 +265,10 @@ fn lists_and_texts_are_held_against_their_limits() {
             json!({"type": "floors", "floors": key(MAX_ENTRIES + 1)}),
             "floors",
         ),
+        (
+            json!({"type": "newest", "streams": key(MAX_ENTRIES + 1)}),
+            "streams",
+        ),
         (json!({"type": "report", "metrics": long}), "metrics"),
         (json!({"type": "policy", "unreachable": [long]}), "unreachable"),
         (
@@ -312,11 +324,56 @@ fn a_hello_spreads_what_is_held_over_as_many_messages_as_it_says() {
         })
         .collect();
     assert_eq!(lengths, [(64, 6), (22, 0)]);
-    let most = MAX_ENTRIES * (MAX_HELD_PARTS as usize + 1);
-    let parts = hello.hold(held(most + 5).positions, Vec::new());
+    let parts = hello.hold(held(MAX_NAMED + 5).positions, Vec::new());
     assert_eq!(
         (parts.len(), hello.held_parts),
         (MAX_HELD_PARTS as usize, MAX_HELD_PARTS)
     );
     Message::Hello(Box::new(hello)).check().unwrap();
+}
+
+/// A bomb of JSON costs no more than its own bytes, and no stack.
+#[test]
+fn deep_nesting_is_refused() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = (MAX_MESSAGE_BYTES - 200) / (open.len() + close.len());
+        let bomb = format!("{}1{}", open.repeat(deep), close.repeat(deep));
+        let bare = bomb.clone();
+        let hidden = format!("{{\"later\":{bomb},\"type\":\"ping\",\"nonce\":1}}");
+        for text in [bare, hidden] {
+            let bytes = [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
+            assert!(bytes.len() <= MAX_MESSAGE_BYTES);
+            assert!(matches!(read(&bytes), Err(ControlError::Malformed(_))));
+        }
+    }
+}
+
+#[test]
+fn names_as_long_as_a_message_are_refused() {
+    let long = "x".repeat(MAX_MESSAGE_BYTES - 1000);
+    let id = instance().to_string();
+    for json in [
+        json!({"type": "hello", "protocol": 1, "instance": long}),
+        json!({"type": "hello", "protocol": 1, "instance": id, "version": long}),
+        json!({"type": "ask", "instance": long}),
+        json!({"type": "stream_up", "stream": format!("live/{long}")}),
+        json!({"type": "floors", "floors": [{"stream": format!("live/{long}"), "epoch": 1, "time": 1}]}),
+        json!({"type": "bye", "reason": long}),
+    ] {
+        let refused = read(&framed(&json));
+        let words = refused.as_ref().map_err(ToString::to_string);
+        assert!(
+            words.is_err_and(|words| words.len() < 300),
+            "a sentence, not the name again: {refused:?}"
+        );
+    }
+}
+
+/// The last of two fields of one name does not win over the first unseen.
+#[test]
+fn a_field_that_comes_twice_is_refused() {
+    let id = instance().to_string();
+    let twice = format!("{{\"type\":\"hello\",\"protocol\":1,\"instance\":\"{id}\",\"instance\":\"{id}\"}}");
+    let bytes = [&(twice.len() as u32).to_be_bytes()[..], twice.as_bytes()].concat();
+    assert!(matches!(read(&bytes), Err(ControlError::Malformed(_))));
 }

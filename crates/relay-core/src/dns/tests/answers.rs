@@ -7,7 +7,7 @@ use hickory_proto::op::{MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, RData, Record};
 
 use super::*;
-use crate::dns::Code;
+use crate::dns::{Code, Source};
 
 /// The answer to a question, read back.
 fn ask(name: &str, kind: RecordType) -> (Code, Message) {
@@ -117,6 +117,79 @@ fn an_empty_pool_falls_back_to_the_last_resort() {
             .iter()
             .all(|address| !drawn.contains(address))
     );
+}
+
+/// What a pool of these addresses, each with its headroom, is answered to a question for IPv4; and whether it was too short.
+fn drawn(keys: &str, pool: &[(&str, u64)], is_old: bool, seed: u64) -> (Vec<String>, bool) {
+    let source = Source::default();
+    let pool = pool.iter();
+    source.offer(pool.map(|(address, weight)| (address.parse().unwrap(), *weight)));
+    if is_old {
+        source.grows_old();
+    }
+    let packet = query("live.example.org.", RecordType::A).to_vec().unwrap();
+    let zone = zone(&format!("{ZONE}\n{keys}"));
+    let reply = respond(
+        &zone,
+        &source.offers(),
+        &packet,
+        Transport::Udp,
+        false,
+        &mut chance(seed),
+    );
+    let reply = reply.unwrap();
+    let found = addresses(&Message::from_vec(&reply.bytes).unwrap().answers);
+    (found.iter().map(ToString::to_string).collect(), reply.is_short)
+}
+
+/// R81: who keeps an answer for a minute has a second way, if the machine of the only node is gone.
+#[test]
+fn a_lone_node_gets_company() {
+    const LAST: &str = "fallback = ['192.0.2.7', '2001:db8::7', '192.0.2.8']";
+    const LONE: (&str, u64) = ("198.51.100.1", 5);
+    for seed in 0..20 {
+        let (found, is_short) = drawn(LAST, &[LONE], false, seed);
+        assert_eq!((found.len(), found[0].as_str(), is_short), (2, LONE.0, true));
+        assert!(found[1].starts_with("192.0.2."), "the node first: {found:?}");
+        let full = [LONE, ("198.51.100.2", 0), ("198.51.100.3", 0)];
+        let (found, is_short) = drawn(LAST, &full, false, seed);
+        assert_eq!((found.len(), found[0].as_str(), is_short), (2, LONE.0, true));
+        assert!(
+            found[1].starts_with("198.51.100."),
+            "a full one before: {found:?}"
+        );
+        let (found, _) = drawn(&format!("{LAST}\nat_least = 4"), &full, false, seed);
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+    let (found, _) = drawn("fallback = ['198.51.100.1']", &[LONE], false, 1);
+    assert_eq!(found, [LONE.0], "not twice the same");
+    let two = [LONE, ("198.51.100.2", 1)];
+    let (found, is_short) = drawn(LAST, &two, false, 1);
+    assert!(found.len() == 2 && !is_short && !found[1].starts_with("192"));
+}
+
+/// R82: a pool whose players cannot be sent on names nobody who would have to.
+#[test]
+fn company_is_a_choice() {
+    let keys = "fallback = ['192.0.2.7']\nat_least = 1";
+    let pool = [("198.51.100.1", 5), ("198.51.100.2", 0)];
+    assert_eq!(
+        drawn(keys, &pool, false, 1),
+        (vec!["198.51.100.1".to_owned()], false)
+    );
+    let keys = "fallback = ['192.0.2.7']\nanswers = 1";
+    assert_eq!(drawn(keys, &pool, false, 1).0, ["198.51.100.1"], "no room for it");
+}
+
+/// An edge that has lost its origin sends nobody there; but if there is nobody else, it does.
+#[test]
+fn the_last_resort_is_no_company_once_it_may_be_gone() {
+    let keys = "fallback = ['192.0.2.7']";
+    let (found, is_short) = drawn(keys, &[("198.51.100.1", 5)], true, 1);
+    assert_eq!((found, is_short), (vec!["198.51.100.1".to_owned()], true));
+    let (found, _) = drawn(keys, &[("198.51.100.1", 5), ("198.51.100.2", 0)], true, 1);
+    assert_eq!(found, ["198.51.100.1", "198.51.100.2"]);
+    assert_eq!(drawn(keys, &[("198.51.100.2", 0)], true, 1).0, ["192.0.2.7"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::super::{Endpoint, EndpointError, Scheme};
+use crate::family::Family;
 
 fn read(text: &str) -> Endpoint {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -103,9 +104,7 @@ fn an_open_host_is_the_address_that_one_is_seen_at() {
 
 #[test]
 fn a_viewer_is_sent_to_their_own_family_or_to_a_name() {
-    let four: IpAddr = "::ffff:203.0.113.5".parse().unwrap();
-    let six: IpAddr = "2001:db8::5".parse().unwrap();
-    let suits = |text: &str| (read(text).suits(four), read(text).suits(six));
+    let suits = |text: &str| (read(text).suits(Family::V4), read(text).suits(Family::V6));
     assert_eq!(suits("http://192.0.2.7"), (true, false));
     assert_eq!(suits("http://[2001:db8::7]"), (false, true));
     assert_eq!(suits("http://a.example"), (true, true));

@@ -5,14 +5,16 @@ mod roster;
 mod scale;
 mod simulation;
 mod steering;
+mod watching;
 
 use std::net::IpAddr;
 
 use super::testing::Dice;
-use super::{Arrival, Finding, Remembered, Roster, RosterConfig, Scheme, State};
+use super::{Arrival, Finding, Remembered, Roster, RosterConfig, Scheme, State, Wish};
 use crate::cascade::Instance;
 use crate::cascade::message::Report;
 use crate::clock::Now;
+use crate::family::Family;
 
 const MBIT: u64 = 1_000_000;
 
@@ -96,13 +98,20 @@ impl Pool {
     /// Where the next viewer of a stream of so many bits a second goes: the edge's number.
     fn places(&mut self, bits: u64) -> Option<u8> {
         let dice = &mut self.dice;
-        let endpoint = self
-            .roster
-            .place(Scheme::Http, bits, self.now, &mut || dice.roll())?;
+        let endpoint = self.roster.place(&wish(bits), self.now, &mut || dice.roll())?;
         match endpoint.ip()? {
             IpAddr::V4(ip) => Some(ip.octets()[3]),
             IpAddr::V6(_) => None,
         }
+    }
+}
+
+/// A viewer by HTTP, who has IPv4.
+fn wish(bits: u64) -> Wish {
+    Wish {
+        scheme: Scheme::Http,
+        bits,
+        family: Family::V4,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::super::{Finding, Scheme, Wish, pick_one};
-use super::{MBIT, Pool, arrival, edge};
+use super::super::{Arrival, Finding, Scheme, Wish, pick_one};
+use super::{MBIT, Pool, arrival, edge, wish};
 use crate::cascade::Message;
 use crate::cascade::message::Report;
+use crate::family::Family;
 
 #[test]
 fn viewers_follow_the_headroom() {
@@ -81,10 +82,11 @@ fn each_scheme_has_its_own_edges() {
     pool.reports(1, 0);
     assert_eq!(pool.places(MBIT), None);
     assert!(pool.roster.room(Scheme::Rtmp, pool.now));
-    let endpoint = pool
-        .roster
-        .place(Scheme::Rtmp, MBIT, pool.now, &mut || 5)
-        .unwrap();
+    let wish = Wish {
+        scheme: Scheme::Rtmp,
+        ..wish(MBIT)
+    };
+    let endpoint = pool.roster.place(&wish, pool.now, &mut || 5).unwrap();
     assert_eq!(endpoint.to_string(), "rtmp://192.0.2.1");
 }
 
@@ -94,20 +96,51 @@ fn viewers_are_sent_to_their_own_family() {
     let both = ["http://[2001:db8::1]", "http://192.0.2.1"];
     pool.roster.linked(edge(1), arrival(1, &both), pool.now).unwrap();
     pool.reports(1, 0);
-    for (viewer, expected) in [
-        (Some("2001:db8::99"), both[0]),
-        (Some("203.0.113.5"), both[1]),
-        (Some("::ffff:203.0.113.5"), both[1]),
-        (None, both[1]),
-    ] {
-        let wish = Wish {
-            scheme: Scheme::Http,
-            bits: MBIT,
-            viewer: viewer.map(|ip| ip.parse().unwrap()),
-        };
-        let endpoint = pool.roster.place_for(&wish, pool.now, &mut || 5).unwrap();
+    for (family, expected) in [(Family::V6, both[0]), (Family::V4, both[1])] {
+        let wish = Wish { family, ..wish(MBIT) };
+        let endpoint = pool.roster.place(&wish, pool.now, &mut || 5).unwrap();
         assert_eq!(endpoint.to_string(), expected);
     }
+}
+
+/// R86: one who may have IPv6 only is not sent to one of a hundred larger edges that it cannot reach, while one fits that it can.
+#[test]
+fn the_only_edge_of_a_family_is_found_among_a_hundred() {
+    let mut pool = Pool::new(false);
+    (1..=100).for_each(|n| pool.joins(n, 1_000 * MBIT));
+    let six = Arrival {
+        capacity: Some(3 * MBIT),
+        ..arrival(101, &["http://[2001:db8::101]", "rtmp://192.0.2.101"])
+    };
+    pool.roster.linked(edge(101), six, pool.now).unwrap();
+    pool.reports(101, 0);
+    let mut goes = |family| {
+        let wish = Wish { family, ..wish(MBIT) };
+        let dice = &mut pool.dice;
+        let endpoint = pool.roster.place(&wish, pool.now, &mut || dice.roll());
+        endpoint.unwrap().ip().unwrap().is_ipv6()
+    };
+    assert!((0..50).all(|_| !goes(Family::V4)));
+    assert!((0..3).all(|_| goes(Family::V6)));
+    // It is full. Most who come by IPv6 have IPv4, too; better there than nowhere.
+    assert!((0..50).all(|_| !goes(Family::V6)));
+}
+
+/// R86: the other way round, one of IPv4 goes to an edge that has it, and to one of IPv6 only if there is no other.
+#[test]
+fn a_pool_of_ipv6_alone_is_better_than_none() {
+    let mut pool = Pool::new(false);
+    let only = ["http://[2001:db8::1]"];
+    pool.roster.linked(edge(1), arrival(1, &only), pool.now).unwrap();
+    pool.reports(1, 0);
+    let goes = |pool: &mut Pool| {
+        let dice = &mut pool.dice;
+        let placed = pool.roster.place(&wish(MBIT), pool.now, &mut || dice.roll());
+        placed.unwrap().to_string()
+    };
+    assert_eq!(goes(&mut pool), only[0]);
+    pool.joins(2, 10 * MBIT);
+    assert!((0..10).all(|_| goes(&mut pool) == "http://192.0.2.2:8080"));
 }
 
 #[test]
@@ -174,6 +207,27 @@ fn dns_shares_an_edges_headroom_out_to_its_addresses() {
         .collect();
     let expected = [("192.0.2.1", 50), ("192.0.2.2", 60), ("2001:db8::1", 100)];
     assert_eq!(told, expected.map(|(ip, weight)| (ip.to_owned(), weight)));
+}
+
+/// R81: a full edge is told of without weight, as company for a lone one; who drains or is silent is not.
+#[test]
+fn dns_knows_of_full_edges_too() {
+    let mut pool = Pool::new(false);
+    (1..=4).for_each(|n| pool.joins(n, 100 * MBIT));
+    let full = Report {
+        full: true,
+        ..Report::default()
+    };
+    pool.roster.reported(&edge(2), &full, pool.now);
+    pool.roster.order_drain(&edge(3), true);
+    pool.roster.unlinked(&edge(4), pool.now);
+    let told: Vec<_> = pool
+        .roster
+        .addresses(Scheme::Http, pool.now)
+        .into_iter()
+        .map(|(ip, weight)| (ip.to_string(), weight / MBIT))
+        .collect();
+    assert_eq!(told, [("192.0.2.1".to_owned(), 100), ("192.0.2.2".to_owned(), 0)]);
 }
 
 #[test]

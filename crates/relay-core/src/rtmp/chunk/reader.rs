@@ -38,6 +38,12 @@ pub struct Reader {
     /// Bytes that were taken for an extended time and are payload: they go before the input.
     unread: Inline<4>,
     streams: Vec<ChunkStream>,
+    /// The chunk stream of the last chunk: most often that of the next, and otherwise it is looked for.
+    recent: usize,
+    /// A chunk stream began with a header that refers to an earlier one.
+    odd_first: bool,
+    /// A type 3 left out the extended time.
+    bare: bool,
     /// Capacity of all unfinished bodies.
     unfinished: usize,
 }
@@ -78,6 +84,9 @@ impl Reader {
             head: Inline::new(),
             unread: Inline::new(),
             streams: Vec::new(),
+            recent: 0,
+            odd_first: false,
+            bare: false,
             unfinished: 0,
         }
     }
@@ -90,6 +99,16 @@ impl Reader {
     /// Memory held for unfinished messages.
     pub const fn unfinished(&self) -> usize {
         self.unfinished
+    }
+
+    /// Whether a chunk stream began with a header that refers to an earlier one (R21).
+    pub const fn had_odd_first(&self) -> bool {
+        self.odd_first
+    }
+
+    /// Whether a chunk of type 3 left out the extended time (R14).
+    pub const fn had_bare_continuation(&self) -> bool {
+        self.bare
     }
 
     /// Reads up to the end of the next message, and moves `input` behind what was read.
@@ -127,7 +146,7 @@ impl Reader {
                 continue;
             };
             self.head.clear();
-            let index = self.stream(header.csid)?;
+            let index = self.stream(&header)?;
             return match header.begin {
                 Some(begin) => self.begin(index, begin),
                 None if self.streams[index].extended => {
@@ -142,15 +161,26 @@ impl Reader {
 
     /// The index of a chunk stream, made with zero defaults if it is new: some encoders begin one with type 1, 2
     /// or 3 (R21).
-    fn stream(&mut self, csid: u32) -> Result<usize, ChunkError> {
+    fn stream(&mut self, header: &Header) -> Result<usize, ChunkError> {
+        let csid = header.csid;
+        if self
+            .streams
+            .get(self.recent)
+            .is_some_and(|stream| stream.csid == csid)
+        {
+            return Ok(self.recent);
+        }
         if let Some(index) = self.streams.iter().position(|stream| stream.csid == csid) {
+            self.recent = index;
             return Ok(index);
         }
         if self.streams.len() == MAX_CHUNK_STREAMS {
             return Err(ChunkError::TooManyChunkStreams);
         }
+        self.odd_first |= header.begin.is_none_or(|begin| !begin.absolute);
+        self.recent = self.streams.len();
         self.streams.push(ChunkStream::new(csid));
-        Ok(self.streams.len() - 1)
+        Ok(self.recent)
     }
 
     /// A header of type 0, 1 or 2: a message begins.
@@ -211,6 +241,7 @@ impl Reader {
             self.head.push(byte);
             let seen = self.head.as_slice();
             if !expected.iter().any(|field| field.starts_with(seen)) {
+                self.bare = true;
                 let head = self.head;
                 self.head.clear();
                 self.unread.push_all_front(&head);

@@ -3,7 +3,8 @@
 use super::{Event, Phase, Session, reply};
 use crate::amf0::Value;
 use crate::rtmp::RtmpError;
-use crate::rtmp::address::Address;
+use crate::rtmp::address::{self, Address};
+use crate::rtmp::capabilities::Capabilities;
 use crate::rtmp::command::Command;
 
 impl Session {
@@ -34,8 +35,15 @@ impl Session {
     }
 
     fn connect(&mut self, command: &Command) {
-        let app = command.object.get("app").and_then(Value::as_str);
-        self.app = Some(app.unwrap_or_default().to_owned());
+        let text = |name| {
+            command
+                .object
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        self.app = Some(address::app_of_connect(text("app"), text("tcUrl")));
+        self.capabilities = Capabilities::of(&command.object).map(Box::new);
         self.reply_connect(command);
     }
 
@@ -80,7 +88,7 @@ impl Session {
             return Err(RtmpError::AlreadyActive);
         }
         let address = Address::parse(app, command.text(0).unwrap_or_default());
-        self.name.clone_from(&address.name);
+        reply::clipped(&address.name).clone_into(&mut self.name);
         self.phase = phase;
         Ok(address)
     }

@@ -2,6 +2,7 @@
 
 mod command;
 mod event;
+mod quirk;
 mod reply;
 
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 
 use super::ack::Ack;
 use super::aggregate;
+use super::capabilities::Capabilities;
 use super::chunk::{self, Limits, Message};
 use super::command::Command;
 use super::error::RtmpError;
@@ -18,30 +20,32 @@ use super::media;
 use super::message::{MessageType, UserControl};
 use super::output::Output;
 use crate::clock::Now;
+use crate::flv::TagKind;
 use crate::wire;
 
 pub use event::Event;
+pub use quirk::Quirk;
+use quirk::Quirks;
 
 /// What a peer may send before it is let in as a publisher, and a viewer ever: `connect` with all that clients put
-/// into it is 1 KB, with a long token 4 KB. With this a stranger's session stays well within 64 KB.
+/// into it is 1 KB, with a token of 1 KB in each of its URLs 5 KB. With this, and what a command may become here, a stranger
+/// takes less than 64 KB, its driver's buffer included.
 const STRANGER_LIMITS: Limits = Limits {
-    message: 16 << 10,
-    unfinished: 24 << 10,
+    message: 8 << 10,
+    unfinished: 12 << 10,
 };
 
-/// What an accepted publisher may send. Two largest messages at once: a keyframe is interleaved with audio, not
-/// with another keyframe.
-const PUBLISHER_LIMITS: Limits = Limits {
-    message: chunk::MAX_MESSAGE_BYTES,
-    unfinished: 2 * chunk::MAX_MESSAGE_BYTES as usize,
-};
+/// Of an accepted publisher's memory, a message may take a quarter, and all unfinished ones two: a keyframe is interleaved with
+/// audio, not with another keyframe. The rest is for messages that are finished, while those that are not double their room,
+/// which takes one more quarter at most, and for moving one of these to a larger place, which takes half a quarter.
+const MEMORY_QUARTERS: usize = 4;
 
 /// Replies that may wait for the driver. All replies of an honest session together are 5 KB, of which the handshake
 /// is three; more than this waits only for a peer that asks and does not read.
-const MAX_WAITING_OUTPUT: usize = 16 << 10;
+const MAX_WAITING_OUTPUT: usize = 8 << 10;
 
 /// Input held while a `publish` or `play` is being decided: one read of the driver's behind the command. The driver
-/// stops reading once it has seen the event.
+/// stops reading once it has seen the event, and what it reads of a stranger at a time is a sixteenth of this.
 const MAX_HELD_INPUT: usize = 64 << 10;
 
 /// How a server presents itself.
@@ -50,11 +54,36 @@ pub struct Config {
     /// After how many bytes the peer is asked to acknowledge, and how many it may leave unacknowledged. Default
     /// 2,500,000, which is what encoders have met for twenty years; we never wait for it ourselves (R17).
     pub window: u32,
+    /// What a publisher's messages may take here, finished and unfinished. Default 64 MiB, with which one message may be
+    /// as long as there is room for at all.
+    pub publisher_memory: usize,
+    /// Whether publishers are asked to connect anew before this server goes (R35). Default no.
+    pub reconnects: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { window: 2_500_000 }
+        Self {
+            window: 2_500_000,
+            publisher_memory: MEMORY_QUARTERS * chunk::MAX_MESSAGE_BYTES as usize,
+            reconnects: false,
+        }
+    }
+}
+
+impl Config {
+    const fn publisher_limits(&self) -> Limits {
+        let quarter = self.publisher_memory / MEMORY_QUARTERS;
+        let longest = chunk::MAX_MESSAGE_BYTES as usize;
+        Limits {
+            // The smaller of the two fits 32 bits.
+            message: if quarter < longest {
+                quarter as u32
+            } else {
+                chunk::MAX_MESSAGE_BYTES
+            },
+            unfinished: 2 * quarter,
+        }
     }
 }
 
@@ -79,6 +108,9 @@ pub struct Session {
     held: Vec<u8>,
     /// What `connect` named, once it has.
     app: Option<String>,
+    /// What `connect` announced of Enhanced RTMP, until the peer is let in to play.
+    capabilities: Option<Box<Capabilities>>,
+    quirks: Quirks,
     /// What is published or played, for the replies' texts.
     name: String,
 }
@@ -108,6 +140,8 @@ impl Session {
             events: VecDeque::new(),
             held: Vec::new(),
             app: None,
+            capabilities: None,
+            quirks: Quirks::default(),
             name: String::new(),
         }
     }
@@ -161,7 +195,7 @@ impl Session {
             return Ok(());
         }
         self.phase = Phase::Publishing;
-        self.reader.set_limits(PUBLISHER_LIMITS);
+        self.reader.set_limits(self.config.publisher_limits());
         self.reply_publish_start();
         self.read_held()
     }
@@ -176,6 +210,7 @@ impl Session {
             return Ok(());
         }
         self.phase = Phase::Playing;
+        self.capabilities = None;
         self.reply_play_start();
         self.read_held()
     }
@@ -196,6 +231,29 @@ impl Session {
         if self.phase != Phase::Closed {
             self.reply_redirection(tc_url);
             self.close();
+        }
+    }
+
+    /// What the peer announced of Enhanced RTMP, if anything (R32).
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_deref()
+    }
+
+    /// Something odd that the peer did and was not told before; each once.
+    pub fn poll_quirk(&mut self) -> Option<Quirk> {
+        self.quirks.poll()
+    }
+
+    /// Whether this is a publisher that connects anew when it is asked to.
+    pub fn can_reconnect(&self) -> bool {
+        self.phase == Phase::Publishing && self.capabilities().is_some_and(|peer| peer.reconnect)
+    }
+
+    /// Asks a publisher to connect anew at its next keyframe, to `tc_url` or where it is now (R35), and takes what it sends
+    /// until it does. No effect unless it [can](Self::can_reconnect).
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, why: &str) {
+        if self.can_reconnect() {
+            self.reply_reconnect_request(tc_url, why);
         }
     }
 
@@ -232,13 +290,24 @@ impl Session {
             if self.is_deciding() {
                 return self.hold(input);
             }
-            let Some(message) = self.reader.read(&mut input)? else {
+            let message = self.reader.read(&mut input);
+            self.note_chunks();
+            let Some(message) = message? else {
                 return Ok(());
             };
             self.handle_message(&message)?;
             if self.output.waiting() > MAX_WAITING_OUTPUT {
                 return Err(RtmpError::Flood);
             }
+        }
+    }
+
+    const fn note_chunks(&mut self) {
+        if self.reader.had_odd_first() {
+            self.quirks.note(Quirk::FirstHeader);
+        }
+        if self.reader.had_bare_continuation() {
+            self.quirks.note(Quirk::BareContinuation);
         }
     }
 
@@ -287,6 +356,11 @@ impl Session {
         }
         if let Some((kind, payload)) = media::tag(message) {
             let time = message.time;
+            if kind == TagKind::Video
+                && let Some(quirk) = Quirk::of_video(&payload)
+            {
+                self.quirks.note(quirk);
+            }
             self.events.push_back(Event::Tag { kind, time, payload });
         }
     }

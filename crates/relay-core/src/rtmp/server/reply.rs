@@ -2,8 +2,9 @@
 
 use super::Session;
 use crate::amf0::{self, Value};
+use crate::rtmp::capabilities::Capabilities;
 use crate::rtmp::chunk::SHARED_CHUNK_SIZE;
-use crate::rtmp::command::{Command, Level, information, redirection};
+use crate::rtmp::command::{Command, Level, RECONNECT_REQUEST, information, redirection};
 use crate::rtmp::message::{MessageType, UserControl};
 
 /// The one message stream. Every `createStream` gets it, since shared bytes carry its number.
@@ -12,20 +13,31 @@ pub(super) const STREAM_ID: f64 = 1.0;
 /// The same on the wire.
 const STREAM: u32 = 1;
 
+/// How much of a peer's own text is said back to it: as much as a stream's name may have.
+const MAX_SAID_BACK: usize = crate::stream::MAX_KEY_BYTES;
+
 /// What a client that is sent elsewhere is told: the code after which they look for `ex.redirect`.
 const REJECTED: &str = "NetConnection.Connect.Rejected";
 
 impl Session {
     /// `connect` is answered with what a publisher and a viewer need alike: the windows, the chunk size of all that
-    /// follows, and the properties that clients look at.
+    /// follows, and the properties that clients look at. Who announced Enhanced RTMP is told what we can do of it (R32), in
+    /// both objects, since its specification does not say in which.
     pub(super) fn reply_connect(&mut self, command: &Command) {
         self.output
             .control(MessageType::WindowAckSize, self.config.window);
         self.output.set_peer_bandwidth(self.config.window);
         self.output.set_chunk_size(SHARED_CHUNK_SIZE);
         self.output.user_control(UserControl::StreamBegin(0));
-        let properties = Value::object([("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", 31.0.into())]);
-        let result = connect_result(command);
+        let mut properties =
+            Value::object([("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", 31.0.into())]);
+        let mut result = connect_result(command);
+        if self.capabilities.is_some() {
+            let ours = Capabilities::of_relay(self.config.reconnects).properties();
+            for object in [&mut properties, &mut result] {
+                object.extend(&ours);
+            }
+        }
         self.output.command(&Command::new(
             "_result",
             command.transaction,
@@ -60,7 +72,7 @@ impl Session {
     }
 
     fn reply_call(&mut self, name: &str, command: &Command, code: &str) {
-        let info = information(Level::Status, code, command.text(0).unwrap_or_default());
+        let info = information(Level::Status, code, clipped(command.text(0).unwrap_or_default()));
         let reply = Command::new(name, command.transaction, Value::Null, [info]);
         self.output.command(&reply);
     }
@@ -120,6 +132,16 @@ impl Session {
         self.output.stream_command(STREAM, &status);
     }
 
+    /// A status of the connection, not of its stream.
+    pub(super) fn reply_reconnect_request(&mut self, tc_url: Option<&str>, why: &str) {
+        let mut info = information(Level::Status, RECONNECT_REQUEST, why);
+        if let Some(tc_url) = tc_url {
+            info.extend(&[("tcUrl".to_owned(), tc_url.into())]);
+        }
+        self.output
+            .command(&Command::new("onStatus", 0.0, Value::Null, [info]));
+    }
+
     fn status(&mut self, level: Level, code: &str, what: &str) {
         let info = information(level, code, &format!("{} {what}", self.name));
         let status = Command::new("onStatus", 0.0, Value::Null, [info]);
@@ -133,6 +155,11 @@ impl Session {
     }
 }
 
+/// As much of a peer's text as is said back to it.
+pub(super) fn clipped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SAID_BACK)]
+}
+
 /// The object that tells a client it is connected, with the encoding that it asked for: clients that ask for AMF3
 /// send AMF0 behind a zero byte, and that is read (R26).
 fn connect_result(command: &Command) -> Value {
@@ -142,9 +169,7 @@ fn connect_result(command: &Command) -> Value {
         "NetConnection.Connect.Success",
         "Connection succeeded.",
     );
-    if let Value::Object(properties) = &mut result {
-        let encoding = Value::Number(encoding.unwrap_or(0.0));
-        properties.push(("objectEncoding".to_owned(), encoding));
-    }
+    let encoding = Value::Number(encoding.unwrap_or(0.0));
+    result.extend(&[("objectEncoding".to_owned(), encoding)]);
     result
 }

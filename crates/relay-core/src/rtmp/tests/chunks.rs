@@ -76,10 +76,14 @@ fn deltas_add_up_and_type_3_repeats_them() {
 }
 
 #[test]
-fn the_first_chunk_may_be_of_any_type() {
+fn r21_the_first_chunk_may_be_of_any_type() {
     assert_eq!(times(&[h1(5, 1), vec![b'x']].concat()), [5], "R21");
     // Without a length there is nothing but an empty message of type 0.
     for first in [&[0x84, 0, 0, 7][..], &[H3][..]] {
+        let mut reader = Reader::new(LIMITS);
+        assert!(!reader.had_odd_first());
+        reader.read(&mut &first[..]).unwrap();
+        assert!(reader.had_odd_first());
         let messages = read(first).unwrap();
         assert_eq!(messages.len(), 1);
         assert!(messages[0].payload.is_empty());
@@ -103,7 +107,7 @@ fn extended(time: u32, repeated: Option<u32>) -> Vec<u8> {
 }
 
 #[test]
-fn type_3_may_come_with_or_without_the_extended_time() {
+fn r14_type_3_may_come_with_or_without_the_extended_time() {
     for time in [0xFF_FFFF, 0x100_0000, 0x8081_8283, u32::MAX] {
         for repeated in [Some(time), None] {
             let mut stream = extended(time, repeated);
@@ -121,7 +125,7 @@ fn type_3_may_come_with_or_without_the_extended_time() {
 }
 
 #[test]
-fn an_extended_delta_is_a_delta() {
+fn r14_an_extended_delta_is_a_delta() {
     let mut stream = [h0(1000, 1), vec![b'a']].concat();
     stream.extend([0x84, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, b'b']);
     stream.extend([H3, 1, 0, 0, 0, b'c']);
@@ -151,7 +155,7 @@ fn peeked_bytes_of_short_chunks_are_not_lost() {
 }
 
 #[test]
-fn messages_interleave_and_abort_ends_one() {
+fn r22_messages_interleave_and_abort_ends_one() {
     let mut stream = vec![6, 0, 0, 9, 0, 0, 200, 9, 1, 0, 0, 0];
     stream.extend([1; 128]);
     stream.extend([h0(3, 130), vec![2; 128]].concat());
@@ -178,7 +182,7 @@ fn messages_interleave_and_abort_ends_one() {
 }
 
 #[test]
-fn the_chunk_size_may_change_within_a_message() {
+fn r22_the_chunk_size_may_change_within_a_message() {
     let mut stream = [h0(3, 200), vec![2; 128]].concat();
     stream.extend([2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 50]);
     stream.extend([H3]);
@@ -189,7 +193,7 @@ fn the_chunk_size_may_change_within_a_message() {
 }
 
 #[test]
-fn chunk_sizes_from_1_to_the_largest() {
+fn r18_chunk_sizes_from_1_to_the_largest() {
     let set = |size: u32| {
         [
             vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0],
@@ -212,7 +216,7 @@ fn chunk_sizes_from_1_to_the_largest() {
 }
 
 #[test]
-fn limits_hold_and_announcements_cost_nothing() {
+fn r19_limits_hold_and_announcements_cost_nothing() {
     let mut reader = Reader::new(LIMITS);
     let mut input = &[4, 0, 0, 0, 0x0F, 0xFF, 0xFF, 9, 1, 0, 0, 0, 1][..];
     assert_eq!(reader.read(&mut input), Ok(None));
@@ -262,7 +266,7 @@ fn limits_hold_and_announcements_cost_nothing() {
 }
 
 #[test]
-fn shared_bytes_are_the_same_wherever_they_stand() {
+fn r14_r15_shared_bytes_are_the_same_wherever_they_stand() {
     let payload = vec![7; SHARED_CHUNK_SIZE as usize * 2 + 1];
     let mut first = Vec::new();
     Writer::write_shared(TagKind::Video, 6, 0xFF_FFFF, &payload, &mut first);
@@ -274,6 +278,33 @@ fn shared_bytes_are_the_same_wherever_they_stand() {
         payload.len() + 16 + 2 * 5,
         "the extended time on each header (R14)"
     );
+}
+
+/// A hundred messages, all begun before one ends, on chunk streams in all three forms of their number.
+#[test]
+fn r20_a_hundred_chunk_streams_live_at_once() {
+    let spread = (0..100).map(|number| 3 + number * 662);
+    let csids: Vec<u32> = spread.chain([63, 64, 319, 320, 65_599]).collect();
+    let mut encoder = Encoder::default();
+    let mut chunks: Vec<_> = csids
+        .iter()
+        .map(|csid| {
+            let sent = Sent {
+                csid: *csid,
+                kind: 9,
+                time: *csid,
+                payload: vec![0xA5; 300],
+                header: 0,
+                repeat_extended: true,
+            };
+            encoder.chunks(&sent).into_iter()
+        })
+        .collect();
+    let mut stream = Vec::new();
+    for _ in 0..3 {
+        stream.extend(chunks.iter_mut().flat_map(|chunks| chunks.next().unwrap()));
+    }
+    assert_eq!(times(&stream), csids);
 }
 
 /// Runs the oracle byte by byte, since it reads on with the old chunk size what comes in one piece.

@@ -1,14 +1,19 @@
 //! The whole of it: both sides against each other, against captures of real programs, and against the oracle.
 
+mod bare;
 mod captures;
 mod chunks;
+mod devices;
 mod encoder;
+mod enhanced;
 mod fuzz;
+mod hostile;
 mod oracles;
 mod real_programs;
 mod replays;
 mod scuffle;
 mod session;
+mod times;
 
 use super::address::Url;
 use super::{client, server};
@@ -25,6 +30,8 @@ struct Pair {
     client: client::Session,
     server: server::Session,
     cut: usize,
+    /// What the client received so far, in bytes.
+    down: u64,
 }
 
 impl Pair {
@@ -34,6 +41,15 @@ impl Pair {
             client: client::Session::new(url, action, [1; 32], NOW),
             server: server::Session::new(server::Config::default(), [2; 32]),
             cut,
+            down: 0,
+        }
+    }
+
+    /// The same with a client that connects anew when it is asked to.
+    fn reconnecting(self) -> Self {
+        Self {
+            client: self.client.reconnects(),
+            ..self
         }
     }
 
@@ -49,6 +65,7 @@ impl Pair {
             }
             while let Some(down) = self.server.poll_output() {
                 moved = true;
+                self.down += down.len() as u64;
                 for piece in down.chunks(self.cut) {
                     self.client.handle_input(piece, NOW).unwrap();
                 }

@@ -2,97 +2,22 @@
 
 use bytes::Bytes;
 
+use super::bare::Bare;
 use super::{NOW, Pair};
 use crate::amf0::{self, Value};
 use crate::flv::TagKind;
-use crate::rtmp::chunk::{self, Limits, Message, Writer, shared_csid};
+use crate::rtmp::chunk::{Writer, shared_csid};
 use crate::rtmp::client::{self, Action};
 use crate::rtmp::command::Command;
 use crate::rtmp::message::{MessageType, UserControl};
 use crate::rtmp::server::{Config, Event, Session};
-use crate::rtmp::{HandshakeError, RtmpError, handshake};
-
-const ALL: Limits = Limits {
-    message: chunk::MAX_MESSAGE_BYTES,
-    unfinished: 1 << 30,
-};
+use crate::rtmp::{HandshakeError, RtmpError};
 
 fn metadata() -> Vec<u8> {
     let mut body = Vec::new();
     amf0::encode(&"onMetaData".into(), &mut body);
     amf0::encode(&Value::EcmaArray(vec![("width".into(), 640.0.into())]), &mut body);
     body
-}
-
-/// A peer made of bare messages, for what our client never says.
-struct Bare {
-    session: Session,
-    replies: chunk::Reader,
-}
-
-impl Bare {
-    /// Behind the handshake.
-    fn new() -> Self {
-        let mut up = vec![handshake::VERSION];
-        up.resize(1 + 2 * handshake::PACKET_BYTES, 0);
-        let mut session = Session::new(Config::default(), [0; 32]);
-        session.handle_input(&up, NOW).unwrap();
-        let down = session.poll_output().unwrap();
-        assert_eq!(down.len(), 1 + 2 * handshake::PACKET_BYTES);
-        Self {
-            session,
-            replies: chunk::Reader::new(ALL),
-        }
-    }
-
-    fn connected() -> Self {
-        let mut bare = Self::new();
-        let object = Value::object([("app", "live".into()), ("objectEncoding", 3.0.into())]);
-        bare.call(&Command::new("connect", 1.0, object, [])).unwrap();
-        bare.replies();
-        bare
-    }
-
-    fn publishing() -> Self {
-        let mut bare = Self::connected();
-        bare.call(&Command::new("publish", 5.0, Value::Null, ["cam".into()]))
-            .unwrap();
-        bare.session.accept_publish().unwrap();
-        bare.events();
-        bare.replies();
-        bare
-    }
-
-    fn send(&mut self, kind: MessageType, payload: &[u8]) -> Result<(), RtmpError> {
-        let mut out = Vec::new();
-        Writer::new(128).write(kind, 3, 0, 0, payload, &mut out);
-        self.session.handle_input(&out, NOW)
-    }
-
-    fn call(&mut self, command: &Command) -> Result<(), RtmpError> {
-        self.send(MessageType::Amf0Command, &command.body())
-    }
-
-    fn replies(&mut self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        while let Some(down) = self.session.poll_output() {
-            let mut down = &down[..];
-            messages.extend(std::iter::from_fn(|| self.replies.read(&mut down).unwrap()));
-        }
-        messages
-    }
-
-    fn commands(&mut self) -> Vec<Command> {
-        let replies = self.replies().into_iter();
-        let commands = replies.filter(|message| message.kind == MessageType::Amf0Command);
-        commands
-            .map(|message| Command::parse(&message.payload).unwrap())
-            .collect()
-    }
-
-    fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.session.poll_event()).collect()
-    }
 }
 
 #[test]
@@ -257,7 +182,7 @@ fn connect_is_answered_with_windows_chunk_size_and_encoding() {
 }
 
 #[test]
-fn side_calls_are_answered_with_their_number() {
+fn r24_side_calls_are_answered_with_their_number() {
     let mut bare = Bare::connected();
     for (name, also) in [
         ("releaseStream", None),
@@ -295,7 +220,7 @@ fn side_calls_are_answered_with_their_number() {
 }
 
 #[test]
-fn publish_needs_no_type_and_may_come_as_amf3() {
+fn r25_r26_publish_needs_no_type_and_may_come_as_amf3() {
     let mut bare = Bare::connected();
     let mut body = vec![0];
     body.extend_from_slice(&Command::new("publish", 5.0, Value::Null, ["cam".into()]).body());
@@ -323,7 +248,7 @@ fn pings_are_answered_and_a_flood_of_them_ends_the_session() {
 }
 
 #[test]
-fn acknowledgements_come_without_being_asked_for() {
+fn r17_acknowledgements_come_without_being_asked_for() {
     let mut bare = Bare::publishing();
     let mut total = 0u32;
     let mut acknowledged = Vec::new();
@@ -366,7 +291,7 @@ fn a_viewer_pauses_and_goes_on() {
 }
 
 #[test]
-fn odd_messages_do_not_end_a_publisher() {
+fn r29_odd_and_empty_messages_do_not_end_a_publisher() {
     let mut bare = Bare::publishing();
     for kind in (0..=u8::MAX).map(MessageType::from_wire) {
         // Set Chunk Size and Abort are nothing without their four bytes.
@@ -401,7 +326,7 @@ fn input_behind_a_publish_waits_for_the_decision() {
     let mut out = Vec::new();
     let publish = Command::new("publish", 5.0, Value::Null, ["cam".into()]);
     Writer::new(128).write(MessageType::Amf0Command, 3, 1, 0, &publish.body(), &mut out);
-    Writer::new(128).write(MessageType::Video, 6, 1, 40, &[0x17; 40_000], &mut out);
+    Writer::new(128).write(MessageType::Video, 6, 1, 40, &[0x17; 30_000], &mut out);
     bare.session.handle_input(&out, NOW).unwrap();
     assert!(matches!(bare.events()[..], [Event::Publish { .. }]));
     assert!(bare.session.is_deciding());
@@ -419,16 +344,16 @@ fn input_behind_a_publish_waits_for_the_decision() {
 }
 
 #[test]
-fn a_stranger_holds_little_memory() {
+fn r19_a_stranger_holds_little_memory() {
     let mut bare = Bare::connected();
-    let announced = [3, 0, 0, 0, 0, 0x40, 1, 9, 0, 0, 0, 0];
+    let announced = [3, 0, 0, 0, 0, 0x20, 1, 9, 0, 0, 0, 0];
     let refused = bare.session.handle_input(&announced, NOW);
     assert!(matches!(refused, Err(RtmpError::Chunk(_))), "{refused:?}");
 
     let mut bare = Bare::connected();
     let mut failed = None;
     for csid in 4..60 {
-        let mut begun = vec![csid, 0, 0, 0, 0, 0x40, 0, 20, 0, 0, 0, 0];
+        let mut begun = vec![csid, 0, 0, 0, 0, 0x20, 0, 20, 0, 0, 0, 0];
         begun.resize(12 + 128, 0);
         failed = bare.session.handle_input(&begun, NOW).err();
         assert!(bare.session.held_bytes() <= 64 << 10);
@@ -454,6 +379,45 @@ fn what_is_out_of_order_ends_the_session() {
     assert_eq!(refused, Err(HandshakeError::Version(b'G').into()));
 }
 
+/// Metadata are kept as they are: the order to the server is taken off for players and put on for servers, an update passes, and
+/// what clears them is no tag.
+#[test]
+fn r36_metadata_pass_and_are_ordered_to_be_kept_elsewhere() {
+    let text = |name: &str| {
+        let mut out = Vec::new();
+        amf0::encode(&name.into(), &mut out);
+        out
+    };
+    let mut bare = Bare::publishing();
+    let update = [text("onMetaData"), vec![8, 0, 0, 0, 1, 0, 1, b'a', 5, 0, 0, 9]].concat();
+    for (sent, passed) in [
+        ([text("@setDataFrame"), metadata()].concat(), Some(metadata())),
+        (update.clone(), Some(update)),
+        ([text("@clearDataFrame"), text("onMetaData")].concat(), None),
+    ] {
+        bare.send(MessageType::Amf0Data, &sent).unwrap();
+        let bodies: Vec<_> = bare
+            .events()
+            .into_iter()
+            .map(|event| match event {
+                Event::Tag { kind, payload, .. } if kind == TagKind::Script => payload.to_vec(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(bodies, Vec::from_iter(passed));
+    }
+
+    let mut pair = Pair::new("rtmp://h/live/cam", Action::Publish, 1 << 20);
+    pair.settle();
+    pair.server.poll_event();
+    pair.server.accept_publish().unwrap();
+    pair.settle();
+    pair.client.send_tag(TagKind::Script, 0, &metadata());
+    let sent = pair.client.poll_output().unwrap();
+    let ordered = [text("@setDataFrame"), metadata()].concat();
+    assert!(sent.windows(ordered.len()).any(|window| window == ordered));
+}
+
 #[test]
 fn a_connection_may_publish_again_after_it_has_stopped() {
     let mut bare = Bare::publishing();
@@ -471,7 +435,7 @@ fn a_connection_may_publish_again_after_it_has_stopped() {
 }
 
 #[test]
-fn an_aggregate_is_its_parts() {
+fn r28_an_aggregate_is_its_parts() {
     let mut bare = Bare::publishing();
     let mut body = Vec::new();
     for (kind, time) in [(8, 5), (9, 28), (20, 30), (8, 51)] {

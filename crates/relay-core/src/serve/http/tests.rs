@@ -10,8 +10,10 @@ use super::*;
 use crate::admission::{Bounds, ServePolicy};
 use crate::cascade::message::{Offer, View};
 use crate::clock::Clock;
+use crate::family::Family;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::flv::{Tag, TagKind};
+use crate::pool::Wish;
 use crate::serve::{Doorman, Elsewhere, ServeLimits, ServeMetrics};
 use crate::stream::{GroupHead, Hub, HubConfig};
 
@@ -49,6 +51,7 @@ fn site_with(max_viewers: usize, policy: ServePolicy) -> Arc<Site> {
     };
     stream.append(&tag, clock.now()).unwrap();
     Arc::new(Site {
+        farewell: crate::serve::Farewell::default(),
         hub: Arc::new(hub),
         fanout: Arc::new(fanout),
         clock,
@@ -219,12 +222,13 @@ async fn an_ended_stream_is_not_there() {
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
 }
 
-/// One other node, which has room for HTTP viewers only.
+/// One other node, which has room for HTTP viewers who have come by IPv4 only.
 struct OneEdge;
 
 impl Elsewhere for OneEdge {
-    fn place(&self, scheme: Scheme, _: u64) -> Option<Endpoint> {
-        (scheme == Scheme::Http).then(|| "http://[2001:db8::7]:8081".parse().unwrap())
+    fn place(&self, wish: &Wish) -> Option<Endpoint> {
+        let fits = (wish.scheme, wish.family) == (Scheme::Http, Family::V4);
+        fits.then(|| "http://[2001:db8::7]:8081".parse().unwrap())
     }
 
     fn view(&self) -> View {
@@ -286,6 +290,27 @@ async fn a_viewer_is_sent_to_another_node_twice_at_most() {
     assert!(over.starts_with("HTTP/1.1 503 "), "{over}");
     let unknown = ask(&site, "GET /live/none.flv HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(unknown.starts_with("HTTP/1.1 404 "), "{unknown}");
+}
+
+/// R45: an origin that has just come back sends those on who want what its edges still have; but for names that cannot be.
+#[tokio::test]
+async fn one_who_comes_before_the_publisher_is_back_is_sent_on() {
+    let site = site(10);
+    site.doorman.know_elsewhere(Arc::new(OneEdge));
+    site.doorman.returns(Duration::from_secs(60));
+    for (name, status) in [("gone", 302), ("dark", 302), ("cam", 200), ("a%20b", 404)] {
+        let head = ask(
+            &site,
+            &format!("HEAD /live/{name}.flv HTTP/1.1\r\nHost: h\r\n\r\n"),
+        )
+        .await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {head}");
+    }
+    let twice = ask(&site, "GET /live/gone.flv?hop=2 HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(twice.starts_with("HTTP/1.1 404 "), "{twice}");
+    site.doorman.returns(Duration::ZERO);
+    let over = ask(&site, "GET /live/gone.flv HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(over.starts_with("HTTP/1.1 404 "), "{over}");
 }
 
 #[tokio::test]

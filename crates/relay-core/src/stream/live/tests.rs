@@ -258,3 +258,26 @@ fn a_tag_is_known_or_altered_or_was_never_there() {
     assert_eq!(knows(far - 40, b"\x17\x01key"), Known::Beyond);
     assert_eq!(knows(far + 80, b"\x17\x01key"), Known::Beyond);
 }
+
+/// What a viewer elsewhere has been waiting for, by when it came here.
+#[test]
+fn what_is_lacking_was_appended_at_a_moment() {
+    let stream = stream();
+    assert_eq!(stream.lacking_since(0), None, "there is nothing");
+    stream.begin_group(head(1, 0), NOW).unwrap();
+    let far = u64::from(u32::MAX) - 20;
+    let at = |ms| Now {
+        mono_ms: NOW.mono_ms + ms,
+        ..NOW
+    };
+    // The second is a little older than the first, as sound beside pictures is.
+    for (time, ms) in [(far, 0), (far - 15, 10), (far + 40, 50), (far + 80, 90)] {
+        stream.append(&video(time, b"\x27\x01p"), at(ms)).unwrap();
+    }
+    let since = |time: u64| stream.lacking_since(time as u32).map(|ms| ms - NOW.mono_ms);
+    assert_eq!(since(far - 40), Some(0));
+    assert_eq!(since(far), Some(50));
+    assert_eq!(since(far + 40), Some(90), "times wrap on the wire");
+    assert_eq!(since(far + 80), None);
+    assert_eq!(since(far + 500), None, "ahead of all that is here");
+}

@@ -53,6 +53,7 @@ impl World {
                 share: 0.0,
                 placed_ever: 0.0,
                 expected_ever: 0.0,
+                named: [0.0; 2],
             });
         }
     }

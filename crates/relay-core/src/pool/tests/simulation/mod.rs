@@ -7,18 +7,21 @@
 //!
 //! What is real is the roster: each edge reports to it, each redirect and each answer comes out of it. So "nobody over budget" is
 //! kept by the edges' own admission, and what is judged of the roster is that viewers hardly ever need it: they join at the first
-//! try, by two redirects at most, and where the origin sends them is in proportion to headroom. How even DNS alone is, is not
-//! judged: one cache holds four addresses for a fifth of all viewers. Those who lost their edge and come again are served like
-//! the others, and not counted among the joins. What the model leaves out: packet loss, late reports, viewers who differ in
-//! patience, and how media gets to the edges.
+//! try, by two redirects at most, and where the origin sends them is in proportion to headroom. How even DNS is by itself is
+//! judged in [`names`]. Those who lost their edge and come again are served like the others, and not counted among the joins.
+//! What the model leaves out: packet loss, late reports, viewers who differ in patience, and how media gets to the edges.
 
 mod events;
+mod names;
 mod verdict;
 mod viewers;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
+
+use names::{Asked, Resolver};
+use viewers::others;
 
 use crate::cascade::Instance;
 use crate::clock::Now;
@@ -113,6 +116,8 @@ struct Edge {
     /// The same over all windows.
     placed_ever: f64,
     expected_ever: f64,
+    /// Viewers that came by DNS in this window, through the one cache and through others.
+    named: [f64; 2],
 }
 
 /// Edges by number, with their weights.
@@ -120,12 +125,6 @@ struct Edge {
 struct Others {
     edges: Vec<usize>,
     weights: Vec<u64>,
-}
-
-struct Resolver {
-    keeps_ms: u64,
-    answer: Vec<usize>,
-    until_ms: u64,
 }
 
 struct Leaver {
@@ -154,6 +153,7 @@ struct World {
     roster: Roster,
     edges: Vec<Edge>,
     resolvers: Vec<Resolver>,
+    asked: Asked,
     /// By second.
     leaving: VecDeque<Vec<Leaver>>,
     /// Viewers who lost their edge and come again, by second.
@@ -181,11 +181,7 @@ impl World {
             mono_ms: 3_600_000,
             unix_us: 1_800_000_000_000_000,
         };
-        let resolver = |n: u64| Resolver {
-            keeps_ms: if n % 3 == 1 { 60_000 } else { 5_000 },
-            answer: Vec::new(),
-            until_ms: 0,
-        };
+        let resolver = |n: u64| Resolver::new(if n % 3 == 1 { 60_000 } else { 5_000 });
         let mut world = Self {
             dice: Dice::new(plan.seed),
             now,
@@ -193,6 +189,7 @@ impl World {
             roster: Roster::new(rules(&plan), Vec::new(), now),
             edges: Vec::new(),
             resolvers: (0..301).map(resolver).collect(),
+            asked: Asked::default(),
             leaving: (0..=plan.seconds).map(|_| Vec::new()).collect(),
             again: (0..16).map(|_| 0).collect(),
             normal: Tally::default(),
@@ -223,8 +220,10 @@ impl World {
             }
             if phase == JUDGED.start {
                 self.open_window();
+                self.open_asked();
             }
             if phase == JUDGED.end {
+                self.judge_asked();
                 self.judge_window();
             }
             if phase == CHANGE_SECONDS - 1 {

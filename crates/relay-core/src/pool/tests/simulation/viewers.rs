@@ -2,8 +2,8 @@
 
 use super::{Failure, Leaver, Life, MAX_HOPS, Others, Outcome, STEP_MS, VIEW_MS, World, number};
 use crate::cascade::message::View;
-use crate::pool::tests::MBIT;
-use crate::pool::{Scheme, pick_one};
+use crate::pool::pick_one;
+use crate::pool::tests::{MBIT, wish};
 
 impl World {
     /// Three times as many in the first twelfth of the evening as later.
@@ -46,9 +46,7 @@ impl World {
 
     fn comes_to_the_origin(&mut self, bits: u64) -> Outcome {
         let dice = &mut self.dice;
-        let endpoint = self
-            .roster
-            .place(Scheme::Http, bits, self.now, &mut || dice.roll());
+        let endpoint = self.roster.place(&wish(bits), self.now, &mut || dice.roll());
         let n = number(&endpoint.ok_or(Failure::Refused)?);
         self.edges[n].placed += 1.0;
         if !self.edges[n].has_room(bits) && self.edges[n].life == Life::Up {
@@ -57,28 +55,7 @@ impl World {
         self.comes_to_an_edge(n, bits, 1)
     }
 
-    fn comes_by_dns(&mut self, bits: u64) -> Outcome {
-        let resolver = match self.dice.below(5) < 2 {
-            // Two fifths of those who ask DNS are a fifth of all.
-            true => 0,
-            false => 1 + self.dice.below(self.resolvers.len() as u64 - 1) as usize,
-        };
-        let cache = &mut self.resolvers[resolver];
-        if self.now.mono_ms >= cache.until_ms {
-            let dice = &mut self.dice;
-            let view = self.roster.view(4, self.now, &mut || dice.roll());
-            cache.answer = others(&view).edges;
-            cache.until_ms = self.now.mono_ms + cache.keeps_ms;
-        }
-        if cache.answer.is_empty() {
-            return Err(Failure::Refused);
-        }
-        // Resolvers turn the order, so that the first is any.
-        let n = cache.answer[self.dice.below(cache.answer.len() as u64) as usize];
-        self.comes_to_an_edge(n, bits, 0)
-    }
-
-    fn comes_to_an_edge(&mut self, mut n: usize, bits: u64, mut hops: u32) -> Outcome {
+    pub(super) fn comes_to_an_edge(&mut self, mut n: usize, bits: u64, mut hops: u32) -> Outcome {
         loop {
             match self.edges[n].life {
                 Life::Gone => return Err(Failure::Dead),
@@ -128,7 +105,7 @@ impl World {
     }
 }
 
-fn others(view: &View) -> Others {
+pub(super) fn others(view: &View) -> Others {
     let mut others = Others::default();
     for offer in &view.offers {
         others

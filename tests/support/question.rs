@@ -16,14 +16,15 @@ const MAX_RECORDS: u16 = 64;
 
 /// What a name server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) addresses: Vec<Ipv4Addr>,
+pub struct Answer {
+    /// The addresses.
+    pub addresses: Vec<Ipv4Addr>,
     /// For how many seconds it holds.
-    pub(crate) ttl: u32,
+    pub ttl: u32,
 }
 
 /// The packet that asks for the addresses of a name.
-pub(crate) fn ask(id: u16, name: &str) -> Vec<u8> {
+pub fn ask(id: u16, name: &str) -> Vec<u8> {
     let mut packet = Vec::with_capacity(HEADER_BYTES + name.len() + 6);
     packet.extend_from_slice(&id.to_be_bytes());
     // No recursion wanted; one question.
@@ -38,7 +39,7 @@ pub(crate) fn ask(id: u16, name: &str) -> Vec<u8> {
 }
 
 /// What an answer says; `None` if it is none to that question, or says "no". A good answer without addresses has none.
-pub(crate) fn answer(id: u16, packet: &[u8]) -> Option<Answer> {
+pub fn answer(id: u16, packet: &[u8]) -> Option<Answer> {
     let header = packet.get(..HEADER_BYTES)?;
     let number = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let (is_answer, is_cut) = (header[2] & 0x80 != 0, header[2] & 0x02 != 0);
