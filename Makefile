@@ -14,7 +14,7 @@ export DESTDIR ?=
 BUILT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test check deny demo tools bench bench-build starter surgery install uninstall
+.PHONY: help build release test check deny fuzz demo tools bench bench-build starter surgery install uninstall
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ check: ## Format, lints, documentation; bans and licences are a test of their ow
 deny: ## Run cargo-deny, where it is installed
 	@scripts/need cargo-deny
 	$(CARGO) deny --locked check
+
+fuzz: ## Fuzz every parser and the whole RTMP session, guided by coverage, 60 s each; takes nightly and cargo-fuzz (FUZZ="amf0 session" for some, FUZZ_SECONDS=600)
+	@CARGO=$(CARGO) scripts/fuzz $(FUZZ)
 
 demo: build ## An origin and two edges on loopback, with the clip; Ctrl-C ends it (DEMO_GROW=1 brings a crowd, for which the origin starts more edges; DEMO_PORTS=20000 moves the ports, STARTER=1 puts it into a small instance)
 	@exec $(if $(STARTER),scripts/starter -- )$(TARGET)/debug/demo

@@ -1,17 +1,19 @@
 //! Any bytes into every parser: no panic, no hang (B10).
 //!
-//! Each body of `relay_core::fuzz` runs for some seconds on its corpus, changed by chance, and on sheer noise.
-//! `RELAY_TEST_SEED` brings a run back; `RELAY_FUZZ_SECONDS` makes it longer.
+//! Each body of `relay_core::fuzz` runs for some seconds: first on what a coverage-guided fuzzer once found to be worth
+//! keeping (`fuzz/corpus`), then on that and other seeds, changed by chance, and on sheer noise. `RELAY_TEST_SEED` brings a
+//! run back; `RELAY_FUZZ_SECONDS` makes it longer; `RELAY_FUZZ_SEEDS=FOLDER` writes the seeds down for that fuzzer instead.
+
+mod seeds;
 
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::Bytes;
-use relay_core::flv::{Tag, TagKind, encode_into, file_header};
 use relay_core::fuzz;
-use relay_core::token::{JoinToken, Secret, TokenId};
+use relay_tests::process::output_of;
 use relay_tests::random::Random;
 use relay_tests::story::{Stage, Turn, story, workspace_dir};
 
@@ -27,81 +29,151 @@ const LENGTH: usize = 8 * 1024;
 /// So often each seed runs whole and unchanged, with other choices each time.
 const WHOLE: usize = 8;
 
-/// Where the corpus of recorded publishes and plays lies; its files are binary.
-const CAPTURES: &str = "crates/relay-core/tests/fixtures/rtmp";
-
-/// So much of the demo's clip is in the corpus: headers and a keyframe.
-const CLIP_START: usize = 32 * 1024;
-
-/// C0, C1 and C2.
-const HANDSHAKE: usize = 1 + 2 * 1536;
+/// Where the fuzzer's own corpus lies, an archive for each body.
+const KEPT: &str = "fuzz/corpus";
 
 #[test]
 fn amf0_values() {
-    survives("amf0", fuzz::amf0::body, 0, captures);
+    survives("fuzz_amf0", fuzz::amf0::body, 0, seeds::captures);
 }
 
 #[test]
 fn rtmp_chunks() {
-    survives("chunk", fuzz::chunk::body, 2, captures);
+    survives("fuzz_chunk", fuzz::chunk::body, 2, seeds::captures);
 }
 
 #[test]
 fn rtmp_sessions() {
-    survives("rtmp", fuzz::rtmp::body, 1, captures);
+    survives("fuzz_rtmp", fuzz::rtmp::body, 1, seeds::captures);
+}
+
+#[test]
+fn rtmp_conversations() {
+    survives("fuzz_session", fuzz::session::body, 0, seeds::noise);
+}
+
+#[test]
+fn rtmp_addresses() {
+    survives("fuzz_address", fuzz::address::body, 1, seeds::addresses);
+}
+
+#[test]
+fn tag_bodies() {
+    survives("fuzz_codec", fuzz::codec::body, 1, seeds::bodies);
 }
 
 #[test]
 fn http_heads() {
-    survives("http", fuzz::http::body, 2, heads);
+    survives("fuzz_http", fuzz::http::body, 2, seeds::heads);
 }
 
 #[test]
 fn join_tokens() {
-    survives("token", fuzz::token::body, 1, tokens);
+    survives("fuzz_token", fuzz::token::body, 1, seeds::tokens);
 }
 
 #[test]
 fn flv_files() {
-    survives("flv", fuzz::flv::body, 1, flv_files_whole_and_cut);
+    survives("fuzz_flv", fuzz::flv::body, 1, seeds::flv_files_whole_and_cut);
 }
 
 #[test]
 fn cascade_frames() {
-    survives("cascade", fuzz::cascade::body, 2, frames);
+    survives("fuzz_cascade", fuzz::cascade::body, 2, seeds::frames);
 }
 
 #[test]
 fn dns_queries() {
-    survives("dns_queries", fuzz::dns::body, 2, queries);
+    survives("fuzz_dns", fuzz::dns::body, 2, seeds::queries);
 }
 
-/// Runs a body on what becomes of its corpus; before each input come as many bytes of chance as the body takes to
-/// choose between its ways.
-fn survives(name: &'static str, body: fn(&[u8]), choices: usize, corpus: fn() -> Result<Vec<Vec<u8>>>) {
+#[test]
+fn configuration_files() {
+    survives("fuzz_config", fuzz::config::body, 0, seeds::configurations);
+}
+
+/// Nobody forgets to fuzz a body: each is told here, and is a target of the coverage-guided fuzzer.
+#[test]
+fn every_body_is_fuzzed() {
+    let read = |path: &str| std::fs::read_to_string(workspace_dir().join(path)).expect("a file of ours");
+    let bodies = read("crates/relay-core/src/fuzz/mod.rs");
+    let (told, targets) = (include_str!("fuzz.rs"), read("fuzz/Cargo.toml"));
+    let bodies: Vec<&str> = bodies
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert!(bodies.len() >= 8, "{bodies:?}");
+    for body in bodies {
+        assert!(
+            told.contains(&format!("\"fuzz_{body}\", fuzz::{body}::body")),
+            "{body}"
+        );
+        assert!(targets.contains(&format!("name = \"{body}\"")), "{body}");
+        assert!(read(&format!("fuzz/targets/{body}.rs")).contains(&format!("{body}::body")));
+    }
+}
+
+/// Runs a body on what was kept of it and on what becomes of its seeds; before each of these come as many bytes of chance as
+/// the body takes to choose between its ways.
+fn survives(name: &'static str, body: fn(&[u8]), choices: usize, seeds: fn() -> Result<Vec<Vec<u8>>>) {
     story(name, Turn::Beside, async |stage| {
+        let target = name.strip_prefix("fuzz_").context("a target's name")?;
+        let mut seeds = seeds()?;
+        ensure!(!seeds.is_empty(), "no seeds");
+        if let Some(folder) = std::env::var_os("RELAY_FUZZ_SEEDS") {
+            return write_down(&Path::new(&folder).join(target), &seeds, choices);
+        }
+        let kept = kept(stage, target).await?;
+        for input in &kept {
+            run(stage, body, input)?;
+        }
         let seconds = std::env::var("RELAY_FUZZ_SECONDS")
             .ok()
             .and_then(|text| text.parse().ok());
         let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
-        let seeds = corpus()?;
-        ensure!(!seeds.is_empty(), "no corpus");
-        let seed = Random::seed_for(&format!("fuzz {name}"));
+        let seed = Random::seed_for(name);
         let mut random = Random::seeded(seed);
+        let whole = WHOLE * seeds.len();
+        let behind_choices = kept.iter().filter_map(|input| input.get(choices..));
+        seeds.extend(behind_choices.map(<[u8]>::to_vec));
         let mut runs = 0;
-        while runs < WHOLE * seeds.len() || Instant::now() < end {
+        while runs < whole || Instant::now() < end {
             let mut input = vec![0; choices];
             random.fill(&mut input);
-            match seeds.get(runs % seeds.len()) {
-                Some(seed) if runs < WHOLE * seeds.len() => input.extend_from_slice(seed),
-                _ => input.extend(grown(&seeds, &mut random)),
+            if runs < whole {
+                input.extend_from_slice(&seeds[runs % (whole / WHOLE)]);
+            } else {
+                input.extend(grown(&seeds, &mut random));
             }
             run(stage, body, &input)?;
             runs += 1;
         }
-        println!("fuzz {name}: {runs} inputs");
+        println!("{name}: {} kept inputs and {runs} others", kept.len());
         Ok(())
     });
+}
+
+/// The inputs that the coverage-guided fuzzer found, each of which goes a way of its own.
+async fn kept(stage: &Stage, target: &str) -> Result<Vec<Vec<u8>>> {
+    let archive = workspace_dir().join(KEPT).join(format!("{target}.tar.gz"));
+    let folder = stage.folder().join("kept");
+    std::fs::create_dir(&folder)?;
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(archive).arg("-C").arg(&folder);
+    output_of(&mut tar).await?;
+    let inputs = seeds::files_in(&folder)?;
+    ensure!(!inputs.is_empty(), "nothing is kept for {target}");
+    Ok(inputs)
+}
+
+/// Seeds as files, behind choices that are all zero.
+fn write_down(folder: &Path, seeds: &[Vec<u8>], choices: usize) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (number, seed) in seeds.iter().enumerate() {
+        let input = [&vec![0; choices][..], &seed[..seed.len().min(LENGTH)]].concat();
+        std::fs::write(folder.join(format!("seed-{number}")), input)?;
+    }
+    Ok(())
 }
 
 /// Runs one input; one that fails is kept.
@@ -162,114 +234,4 @@ fn piece(seed: &[u8], random: &mut Random) -> Vec<u8> {
     };
     let length = random.below(LENGTH).min(seed.len() - start);
     seed[start..start + length].to_vec()
-}
-
-/// Recorded connections, whole and from behind the handshake on.
-fn captures() -> Result<Vec<Vec<u8>>> {
-    let mut captures = files_in(&workspace_dir().join(CAPTURES))?;
-    for whole in captures.clone() {
-        if let Some(behind) = whole.get(HANDSHAKE..) {
-            captures.push(behind.to_vec());
-        }
-    }
-    Ok(captures)
-}
-
-/// Good tokens: whole ones, and the checked texts that hold them.
-fn tokens() -> Result<Vec<Vec<u8>>> {
-    let token = |addresses: &[&str]| {
-        let addresses = addresses
-            .iter()
-            .map(|address| address.parse())
-            .collect::<Result<_, _>>()?;
-        let token = JoinToken::new(TokenId::new([1; _]), Secret::new([2; _]), [3; 32], addresses)?;
-        anyhow::Ok(token.to_string().into_bytes())
-    };
-    Ok(vec![
-        token(&["127.0.0.1:4433"])?,
-        token(&["[2001:db8::1]:4433", "origin.example.org:4433"])?,
-    ])
-}
-
-/// Requests as players, browsers and proxies send them.
-fn heads() -> Result<Vec<Vec<u8>>> {
-    let texts = [
-        "GET /live/camera.flv HTTP/1.1\r\nHost: origin.example:8080\r\nUser-Agent: Lavf/59.27.100\r\nAccept: */*\r\nRange: bytes=0-\r\n\
-         Connection: close\r\nIcy-MetaData: 1\r\n\r\n",
-        "GET /live/camera.flv?token=a%20b HTTP/1.0\r\n\r\n",
-        "OPTIONS /v2/pub/cam.flv HTTP/1.1\r\nHost: h\r\nOrigin: https://page.example\r\nAccess-Control-Request-Method: GET\r\n\r\n",
-        "GET /watch/live/camera HTTP/1.1\r\nHost: [::1]:8080\r\nAccept-Encoding: gzip, br\r\nIf-None-Match: \"x\"\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n",
-        "HEAD http://origin.example/live/camera.flv HTTP/1.1\r\nHost: origin.example\r\n\r\n",
-    ];
-    Ok(texts.map(|text| text.as_bytes().to_vec()).into())
-}
-
-/// The beginning of the demo's clip, and a short FLV that is whole.
-fn flv_files_whole_and_cut() -> Result<Vec<Vec<u8>>> {
-    let mut clip = std::fs::read(relay_tests::footage::clip_path())?;
-    clip.truncate(CLIP_START);
-    let mut whole = file_header(true, true).to_vec();
-    for (kind, time, payload) in [
-        (TagKind::Audio, 0, &b"\xaf\x00\x12\x10"[..]),
-        (TagKind::Video, 0, b"\x17\x01\x00\x00\x00"),
-        (TagKind::Audio, 1 << 24, b"\xaf\x01\x21"),
-    ] {
-        let payload = Bytes::from_static(payload);
-        encode_into(&mut whole, &Tag { kind, time, payload });
-    }
-    Ok(vec![clip, whole])
-}
-
-/// The group that the cascade's spec shows, and a greeting.
-fn frames() -> Result<Vec<Vec<u8>>> {
-    let spec = std::fs::read_to_string(workspace_dir().join("docs/cascade.md"))?;
-    let example = spec.split("```hex\n").nth(1).context("an example in the spec")?;
-    let mut group = Vec::new();
-    for line in example.lines().take_while(|line| *line != "```") {
-        for byte in line.split("  ").next().unwrap_or_default().split(' ') {
-            group.push(u8::from_str_radix(byte, 16)?);
-        }
-    }
-    let mut control = Vec::new();
-    for text in [
-        r#"{"type":"hello","protocol":1,"instance":"00ff","positions":[{"stream":"live/cam","epoch":1,"group":2,"tags":3}],"held_parts":1}"#,
-        r#"{"type":"held","floors":[{"stream":"live/cam","epoch":1,"time":9}]}"#,
-        r#"{"type":"stream_down","stream":"live/cam","reason":"it ended","end":{"epoch":1,"group":2,"tags":3}}"#,
-        r#"{"type":"ping","nonce":1}"#,
-        r#"{"type":"later"}"#,
-    ] {
-        control.extend(u32::try_from(text.len())?.to_be_bytes());
-        control.extend(text.as_bytes());
-    }
-    Ok(vec![group, control])
-}
-
-/// Queries as resolvers send them: plain, and with EDNS, a cookie and a client's subnet.
-fn queries() -> Result<Vec<Vec<u8>>> {
-    let name = b"\x04live\x07Example\x03org\0";
-    let query = |counts: &[u8; 8], question: &[u8], rest: &[u8]| {
-        [&b"\x12\x34\x01\0"[..], counts, question, &name[..], rest].concat()
-    };
-    let extended =
-        b"\0\x01\0\x01\0\0\x29\x04\xd0\0\0\x80\0\0\x17\0\x0a\0\x08cookies!\0\x08\0\x07\0\x01\x18\0\xc0\0\x02";
-    Ok(vec![
-        query(b"\0\x01\0\0\0\0\0\0", b"", b"\0\x01\0\x01"),
-        query(b"\0\x01\0\0\0\0\0\0", b"\x03www", b"\0\x1c\0\x01"),
-        query(b"\0\x01\0\0\0\0\0\x01", b"", extended),
-        query(b"\0\x01\0\0\0\0\0\x01", b"\x03ns1\x03dns", extended),
-    ])
-}
-
-fn files_in(folder: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension != "rs" && extension != "md")
-        {
-            files.push(std::fs::read(&path)?);
-        }
-    }
-    Ok(files)
 }

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod bad_peers;
+mod behaviours;
 mod browser;
 mod budget;
 mod byte_exactness;

@@ -463,7 +463,8 @@ impl Node {
             "[http]\nlisten = \"{}:{http}\"\n\n[rtmp]\nlisten = \"{host}:{rtmp}\"\n\n\
              [link]\nlisten = \"{links}:{link}\"\n\n[metrics]\nlisten = \"{host}:{metrics}\"\n{token}\n\
              [admin]\nsocket = \"admin.sock\"\n\n{}",
-            self.http_host(), self.tables
+            self.http_host(),
+            self.tables
         )
     }
 }

@@ -130,11 +130,13 @@ pub enum Goodbye {
     Drained,
     /// Memory for its flavour ran out.
     Memory,
+    /// Its session panicked on what it said: a fault of ours, which costs this viewer and nobody else.
+    Fault,
 }
 
 impl Goodbye {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ended,
         Self::Left,
         Self::NoProgress,
@@ -144,6 +146,7 @@ impl Goodbye {
         Self::Shutdown,
         Self::Drained,
         Self::Memory,
+        Self::Fault,
     ];
 
     /// The metric label.
@@ -158,6 +161,7 @@ impl Goodbye {
             Self::Shutdown => "shutdown",
             Self::Drained => "drained",
             Self::Memory => "memory",
+            Self::Fault => "fault",
         }
     }
 }

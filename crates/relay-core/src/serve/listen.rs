@@ -117,6 +117,11 @@ impl Listener {
         self.address
     }
 
+    /// What it is for.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The next connection, with its place among those that are not viewers yet.
     pub(super) async fn accept(
         &self,

@@ -104,6 +104,7 @@ pub struct ServeMetrics {
     accept_waits: IntCounterVec,
     joins: IntCounterVec,
     publish_refusals: IntCounterVec,
+    faults: IntCounterVec,
     rtmp_errors: IntCounterVec,
     quirks: IntCounterVec,
     publisher_ends: IntCounterVec,
@@ -143,6 +144,11 @@ impl ServeMetrics {
                 "relay_publish_refusals_total",
                 "Publishers turned away, by reason.",
                 "reason",
+            )?,
+            faults: counter(
+                "relay_connection_faults_total",
+                "Connections that a fault of this program ended, by listener: each is worth a report.",
+                "listener",
             )?,
             rtmp_errors: counter(
                 "relay_rtmp_errors_total",
@@ -184,6 +190,7 @@ impl ServeMetrics {
             &metrics.accept_waits,
             &metrics.joins,
             &metrics.publish_refusals,
+            &metrics.faults,
             &metrics.rtmp_errors,
             &metrics.quirks,
             &metrics.publisher_ends,
@@ -196,6 +203,15 @@ impl ServeMetrics {
 
     pub(super) fn accepted(&self, listener: &str) {
         self.connections.with_label_values(&[listener]).inc();
+    }
+
+    pub(super) fn failed(&self, listener: &str) {
+        self.faults.with_label_values(&[listener]).inc();
+    }
+
+    #[cfg(test)]
+    pub(super) fn faults(&self, listener: &str) -> u64 {
+        self.faults.with_label_values(&[listener]).get()
     }
 
     pub(super) fn waited(&self, listener: &str) {

@@ -13,6 +13,8 @@ mod metrics;
 pub(crate) mod pages;
 mod play;
 mod rtmp;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -132,7 +134,12 @@ impl Site {
             };
             let (socket, peer, place) = accepted;
             let serving = serve(Arc::clone(&self), socket, peer);
+            let fault = Fault {
+                metrics: self.metrics.clone(),
+                listener: listener.name(),
+            };
             tasks.spawn(async move {
+                let _fault = fault;
                 serving.await;
                 drop(place);
             });
@@ -172,5 +179,19 @@ impl Site {
         let patience = self.limits.start_wait.min(Duration::from_millis(TRACK_WAIT_MS));
         // Either way what is known by then is what is said.
         let _ = tokio::time::timeout(patience, known).await;
+    }
+}
+
+/// Counts a connection whose task panics. The runtime sees to it that nobody else is hurt.
+struct Fault {
+    metrics: ServeMetrics,
+    listener: &'static str,
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.failed(self.listener);
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! What viewers say.
 
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Shard;
 use super::turnover::{INPUT_BUFFER, MAX_IGNORED_INPUT};
+use crate::clock::Now;
+use crate::fanout::side::Side;
 use crate::fanout::sys;
-use crate::fanout::viewer::{Goodbye, PAUSED, RESTART, Reply, SIDE};
+use crate::fanout::viewer::{Dialogue, Goodbye, PAUSED, RESTART, Reply, SIDE};
 
 /// Reads of one viewer's input per turn of the loop: who talks faster is heard out in the turns that follow, so that nobody
 /// else waits for it.
@@ -47,24 +50,15 @@ impl Shard {
         if bytes.is_empty() {
             return Some(Goodbye::Left);
         }
-        if let Err(reason) = dialogue.handle_input(bytes, now) {
-            tracing::debug!(viewer = cold.id, reason, "a viewer broke its protocol");
-            return Some(Goodbye::BadInput);
-        }
-        let mut flags = 0;
-        let mut pause = None;
-        while let Some(reply) = dialogue.poll_reply() {
-            match reply {
-                Reply::Bytes(bytes) => {
-                    if !cold.side.push_reply(bytes) {
-                        return Some(Goodbye::BadInput);
-                    }
-                    flags |= SIDE;
-                }
-                Reply::Pause(on) => pause = Some(on),
-                Reply::Stop => return Some(Goodbye::Left),
+        let heard = guarded(|| converse(&mut **dialogue, bytes, now, &mut cold.side));
+        let Heard { flags, pause } = match heard {
+            Some(Ok(heard)) => heard,
+            Some(Err(reason)) => return Some(reason),
+            None => {
+                tracing::error!(viewer = cold.id, "a viewer's session panicked; please report it");
+                return Some(Goodbye::Fault);
             }
-        }
+        };
         let place = cold.place;
         let hot = self.hot(place)?;
         hot.flags |= flags;
@@ -77,4 +71,44 @@ impl Shard {
         }
         None
     }
+}
+
+/// What a viewer's words lead to.
+struct Heard {
+    /// For its hot state.
+    flags: u8,
+    /// Whether it paused, or goes on.
+    pause: Option<bool>,
+}
+
+/// Tells a viewer's session what it said, and takes the replies.
+fn converse(dialogue: &mut dyn Dialogue, bytes: &[u8], now: Now, side: &mut Side) -> Result<Heard, Goodbye> {
+    if let Err(reason) = dialogue.handle_input(bytes, now) {
+        tracing::debug!(reason, "a viewer broke its protocol");
+        return Err(Goodbye::BadInput);
+    }
+    let mut heard = Heard {
+        flags: 0,
+        pause: None,
+    };
+    while let Some(reply) = dialogue.poll_reply() {
+        match reply {
+            Reply::Bytes(bytes) => {
+                if !side.push_reply(bytes) {
+                    return Err(Goodbye::BadInput);
+                }
+                heard.flags |= SIDE;
+            }
+            Reply::Pause(on) => heard.pause = Some(on),
+            Reply::Stop => return Err(Goodbye::Left),
+        }
+    }
+    Ok(heard)
+}
+
+/// Runs what one viewer's session does: a panic in there is a fault of ours, and may cost that viewer but not the thread that
+/// thousands of others share. `None` means that it panicked; the session is then dropped with its viewer, so nobody
+/// sees the state it was left in.
+pub(super) fn guarded<T>(session: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(session)).ok()
 }

@@ -375,3 +375,85 @@ fn events_beyond_a_turn_wait_for_the_next_one() {
         assert_eq!((ready.len(), scene.watching()), (left, left));
     }
 }
+
+/// Answers pings by its number, and panics at one word, or at the end.
+struct Fragile {
+    at_end: bool,
+    answers: Vec<Reply>,
+}
+
+impl Fragile {
+    fn new(at_end: bool) -> Option<Box<dyn Dialogue>> {
+        let answers = Vec::new();
+        Some(Box::new(Self { at_end, answers }))
+    }
+}
+
+impl Dialogue for Fragile {
+    fn handle_input(&mut self, bytes: &[u8], _: Now) -> Result<(), String> {
+        assert!(bytes != b"panic", "as the test wants it");
+        self.answers.push(Reply::Bytes(Bytes::copy_from_slice(bytes)));
+        Ok(())
+    }
+
+    fn poll_reply(&mut self) -> Option<Reply> {
+        self.answers.pop()
+    }
+
+    fn handle_end(&mut self) {
+        assert!(!self.at_end, "as the test wants it");
+        self.answers.push(Reply::Bytes(Bytes::from_static(b"the end")));
+    }
+}
+
+fn all_of(end: &mut UnixStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    // It ends with the connection or for want of more; what came before either is what counts.
+    let _ = end.read_to_end(&mut all);
+    all
+}
+
+fn ends_with(end: &mut UnixStream, what: &[u8]) -> bool {
+    all_of(end).ends_with(what)
+}
+
+#[test]
+fn a_panic_in_one_viewers_session_costs_that_viewer_only() {
+    let mut scene = Scene::new(usize::MAX);
+    for _ in 0..3 {
+        scene.hand_over(Fragile::new(false));
+    }
+    scene.let_all_in();
+    scene.read_all();
+    for (end, word) in scene.ends.iter_mut().zip([&b"one"[..], b"panic", b"three"]) {
+        end.write_all(word).unwrap();
+    }
+    for cold in 0..3 {
+        scene.shard.handle_input(cold);
+    }
+    assert!(scene.shard.is_closing(1), "it has to go");
+    let faults = scene.shard.metrics.goodbyes.with_label_values(&["fault"]).get();
+    assert_eq!(faults, 1);
+    scene.append(100);
+    scene.period();
+    assert!(all_of(&mut scene.ends[0]).windows(3).any(|piece| piece == b"one"));
+    assert!(all_of(&mut scene.ends[1]).is_empty());
+    assert!(
+        all_of(&mut scene.ends[2])
+            .windows(5)
+            .any(|piece| piece == b"three")
+    );
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_stream_costs_the_goodbye_of_one_viewer() {
+    let mut scene = Scene::new(usize::MAX);
+    scene.hand_over(Fragile::new(true));
+    scene.hand_over(Fragile::new(false));
+    scene.let_all_in();
+    scene.read_all();
+    scene.stream.end();
+    scene.period();
+    assert!(!ends_with(&mut scene.ends[0], b"the end"));
+    assert!(ends_with(&mut scene.ends[1], b"the end"));
+}

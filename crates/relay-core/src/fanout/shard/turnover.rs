@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::input::guarded;
 use super::{Joiner, SLOTS, Shard};
 use crate::clock::Now;
 use crate::fanout::feed::Feed;
@@ -182,13 +183,23 @@ impl Shard {
             return;
         };
         cold.side.push_shared(Bytes::from_static(feed.flavour.trailer()));
-        if let Some(dialogue) = &mut cold.dialogue {
+        let Some(dialogue) = &mut cold.dialogue else {
+            return;
+        };
+        let said = guarded(|| {
             dialogue.handle_end();
             while let Some(reply) = dialogue.poll_reply() {
                 if let Reply::Bytes(bytes) = reply {
                     cold.side.push_shared(bytes);
                 }
             }
+        });
+        if said.is_none() {
+            tracing::error!(
+                viewer = cold.id,
+                "a viewer's session panicked at its end; please report it"
+            );
+            cold.dialogue = None;
         }
     }
 

@@ -17,6 +17,40 @@ pub(super) const FFMPEG_EXTENDED: &[u8] = include_bytes!("../../../tests/fixture
 /// ffmpeg publishes PCM, of which it begins messages with headers of type 3.
 pub(super) const FFMPEG_PCM: &[u8] = include_bytes!("../../../tests/fixtures/rtmp/ffmpeg-pcm.bin");
 
+/// One that the recorder has kept.
+macro_rules! recorded {
+    ($name:literal) => {
+        (
+            $name,
+            include_bytes!(concat!("../../../tests/fixtures/rtmp/", $name, ".bin")),
+        )
+    };
+}
+
+/// All of them, by name.
+pub(super) const ALL: &[(&str, &[u8])] = &[
+    ("ffmpeg-publish", FFMPEG),
+    ("ffmpeg-pcm", FFMPEG_PCM),
+    ("ffmpeg-extended", FFMPEG_EXTENDED),
+    ("ffmpeg-play", FFMPEG_PLAY),
+    ("rtmpdump-play", RTMPDUMP_PLAY),
+    recorded!("ffmpeg-audio"),
+    recorded!("ffmpeg-mp3"),
+    recorded!("ffmpeg-video"),
+    recorded!("ffmpeg-copy"),
+    recorded!("ffmpeg-7-hevc"),
+    recorded!("ffmpeg-9-hevc"),
+    recorded!("ffmpeg-9-av1"),
+    recorded!("ffmpeg-9-vp9"),
+    recorded!("ffmpeg-9-flac"),
+    recorded!("ffmpeg-9-multitrack"),
+    recorded!("gstreamer-rtmp2sink"),
+    recorded!("gstreamer-rtmpsink"),
+    recorded!("curl"),
+    recorded!("vlc"),
+    recorded!("obs"),
+];
+
 /// What a session makes of a capture, letting everyone in.
 pub(super) fn events(capture: &[u8]) -> Vec<Event> {
     events_in_pieces(capture, std::iter::repeat(16 << 10))

@@ -8,7 +8,10 @@ mod encoder;
 mod enhanced;
 mod fuzz;
 mod hostile;
+mod oracles;
 mod real_programs;
+mod replays;
+mod scuffle;
 mod session;
 mod times;
 
