@@ -80,6 +80,8 @@ impl Play {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Started => self.started = true,
+                // It never announces that it connects anew.
+                Event::ReconnectRequested { .. } => {}
                 Event::Refused {
                     elsewhere: Some(url), ..
                 } => {

@@ -82,6 +82,8 @@ impl Player<'_> {
             while let Some(event) = self.session.poll_event() {
                 match event {
                     Event::Started => started = true,
+                    // It never announces that it connects anew.
+                    Event::ReconnectRequested { .. } => {}
                     Event::Tag { kind, time, payload } => jury.handle_tag(kind, time, &payload),
                     Event::Ended => return jury.verdict().map(|()| Answer::Fine),
                     Event::Refused {

@@ -279,3 +279,16 @@ fn r31_devices_publish_from_the_first_byte_to_the_last() {
         }
     }
 }
+
+/// What ffmpeg really sent has a digest, in the first block; ffmpeg itself checks our answer when it plays.
+#[test]
+fn r23_ffmpeg_shows_a_digest_and_rtmpdump_none() {
+    for (capture, scheme) in [
+        (captures::FFMPEG, Some(Scheme::DigestFirst)),
+        (captures::FFMPEG_PLAY, Some(Scheme::DigestFirst)),
+        (captures::RTMPDUMP_PLAY, None),
+    ] {
+        let c1 = capture[1..].first_chunk().unwrap();
+        assert_eq!(digest::of_client(c1).map(|(scheme, _)| scheme), scheme);
+    }
+}

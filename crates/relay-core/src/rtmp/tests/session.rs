@@ -400,7 +400,11 @@ fn r36_metadata_pass_and_are_ordered_to_be_kept_elsewhere() {
             .events()
             .into_iter()
             .map(|event| match event {
-                Event::Tag { kind, payload, .. } if kind == TagKind::Script => payload.to_vec(),
+                Event::Tag {
+                    kind: TagKind::Script,
+                    payload,
+                    ..
+                } => payload.to_vec(),
                 other => panic!("{other:?}"),
             })
             .collect();
