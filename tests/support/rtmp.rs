@@ -114,16 +114,16 @@ impl Connection {
         }
         self.flush().await?;
         self.input.resize(64 * 1024, 0);
-        loop {
+        let closed = loop {
             match self.socket.try_read(&mut self.input) {
-                Ok(0) => bail!("the server closed the connection"),
+                Ok(0) => break true,
                 Ok(length) => self
                     .session
                     .handle_input(&self.input[..length], self.clock.now())?,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
                 Err(error) => return Err(error.into()),
             }
-        }
+        };
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Refused {
@@ -133,6 +133,8 @@ impl Connection {
                 _ => {}
             }
         }
+        // What it said before it closed comes first.
+        ensure!(!closed, "the server closed the connection");
         Ok(())
     }
 

@@ -34,7 +34,7 @@ use crate::clock::Now;
 use crate::codec::{self, TagInfo};
 use crate::flv::{Tag, TagKind};
 use offer::Loser;
-use standby::{Message, Standby};
+use standby::{Group, Message};
 
 pub use standby::{FAILOVER_MS, STANDBY_BYTES, STANDBY_MESSAGES, STANDBY_MS, STEADY_GAP_MS};
 
@@ -106,6 +106,10 @@ struct Stay {
     session: Session,
     caller: Caller,
     role: Role,
+    /// What it goes on air with; only where another one is on air, or will be.
+    held: Group,
+    /// Since when it has been sending without a pause.
+    steady_since_ms: u64,
 }
 
 impl Stay {
@@ -138,7 +142,7 @@ pub struct Publisher {
     tracks: Tracks,
     on_air: Option<Stay>,
     /// Held ready beside the one on air, never without one.
-    standby: Option<Standby>,
+    standby: Option<Stay>,
     losers: Vec<Loser>,
     sessions: u64,
     /// Since when nobody publishes, unless the stream has ended or never begun.
@@ -186,6 +190,7 @@ impl Publisher {
     ) -> Result<(), Dropped> {
         let message = Message { kind, time, payload };
         if self.is_on_air(from) {
+            self.hold_beside(&message, now);
             return self.handle_on_air(message, now);
         }
         if self.is_standby(from) {
@@ -249,7 +254,7 @@ impl Publisher {
         if let Some(why) = self
             .standby
             .as_ref()
-            .and_then(|standby| self.overdue(&standby.stay, now))
+            .and_then(|standby| self.overdue(standby, now))
         {
             self.dismiss_standby(why);
         }
@@ -293,9 +298,7 @@ impl Publisher {
 
     /// When [`handle_time`](Self::handle_time) has something to do, on the monotonic clock.
     pub fn deadline(&self) -> Option<u64> {
-        let standby = self.standby.as_ref().map(|standby| &standby.stay);
-        let stays = [self.on_air.as_ref(), standby].into_iter().flatten();
-        stays
+        self.stays()
             .map(|stay| stay.patience_ends(&self.patience).0)
             .chain(self.grace_ends())
             .min()
@@ -313,9 +316,7 @@ impl Publisher {
 
     /// Whether it is that one.
     pub fn is_standby(&self, id: SessionId) -> bool {
-        self.standby
-            .as_ref()
-            .is_some_and(|standby| standby.stay.id() == id)
+        self.standby.as_ref().is_some_and(|stay| stay.id() == id)
     }
 
     /// Whether the stream is really being sent.
@@ -348,6 +349,10 @@ impl Publisher {
         self.timeline.repairs()
     }
 
+    fn stays(&self) -> impl Iterator<Item = &Stay> {
+        [&self.on_air, &self.standby].into_iter().flatten()
+    }
+
     fn is_on_air(&self, id: SessionId) -> bool {
         self.on_air.as_ref().is_some_and(|stay| stay.id() == id)
     }
@@ -355,10 +360,11 @@ impl Publisher {
     // ---- the making of tags ----
 
     fn handle_on_air(&mut self, message: Message, now: Now) -> Result<(), Dropped> {
-        let Some(Stay { session, .. }) = &mut self.on_air else {
+        let Some(stay) = &mut self.on_air else {
             return Err(Dropped::Replaced);
         };
-        session.note_tag(now);
+        stay.note_sign_of_life(now);
+        let session = &mut stay.session;
         let Message { kind, payload, .. } = &message;
         if payload.is_empty() {
             return Err(Dropped::Empty);

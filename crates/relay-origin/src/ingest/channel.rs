@@ -16,8 +16,8 @@ use super::keeper::Keeper;
 use super::stop::Stop;
 use super::told::Told;
 
-/// Publishers that are held ready on this node: 32, each with a group of up to 8 MiB, are half as much as all logs may take
-/// by default. A backup is for the few streams that are worth a second encoder.
+/// Publishers that are held ready on this node: 32, where each of the two may have a group of up to 4 MiB held, are half as much as
+/// all logs may take by default. A backup is for the few streams that are worth a second encoder.
 pub(super) const MAX_STANDBYS: u64 = 32;
 
 /// How long beyond its grace window a stream waits at most for decisions on those who want to publish it, in milliseconds. A

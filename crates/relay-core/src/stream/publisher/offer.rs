@@ -1,6 +1,6 @@
 //! Who gets a stream: a publisher's offer, and what becomes of those that are there already.
 
-use super::standby::Standby;
+use super::standby::Group;
 use super::{Publisher, Role, SessionId, Stay, Step, Switch};
 use crate::clock::Now;
 use crate::stream::policy::{Caller, Dismissal, SecondPublisher, Taken};
@@ -80,12 +80,14 @@ impl Publisher {
             session: Session::new(self.sessions, now),
             caller,
             role,
+            held: Group::default(),
+            steady_since_ms: now.mono_ms,
         };
         if self.on_air.is_none() {
             self.on_air = Some(stay);
             self.vacant_since_ms = None;
         } else {
-            self.standby = Some(Standby::new(stay));
+            self.standby = Some(stay);
         }
         SessionId(self.sessions)
     }
@@ -96,11 +98,7 @@ impl Publisher {
     }
 
     fn stay_as(&self, role: Role) -> Option<&Stay> {
-        let standby = self.standby.as_ref().map(|standby| &standby.stay);
-        [self.on_air.as_ref(), standby]
-            .into_iter()
-            .flatten()
-            .find(|stay| stay.role == role)
+        self.stays().find(|stay| stay.role == role)
     }
 
     /// Lets the silent publisher in a place go. The other one goes on air if it is any better.
@@ -114,7 +112,7 @@ impl Publisher {
         if self
             .standby
             .as_ref()
-            .is_some_and(|standby| standby.stay.silent_ms(now) < idle_ms)
+            .is_some_and(|standby| standby.silent_ms(now) < idle_ms)
         {
             self.switch(Switch::Lost, now);
         }
@@ -129,7 +127,7 @@ impl Publisher {
     pub(super) fn dismiss_standby(&mut self, why: Dismissal) {
         let dismissed = self.standby.take();
         self.steps
-            .extend(dismissed.map(|standby| Step::Stop(standby.stay.id(), why)));
+            .extend(dismissed.map(|stay| Step::Stop(stay.id(), why)));
     }
 
     // ---- those who were replaced ----

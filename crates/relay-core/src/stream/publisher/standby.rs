@@ -25,8 +25,8 @@ pub const STEADY_GAP_MS: u64 = FAILOVER_MS / 2;
 /// back than the next one lets them wait.
 pub const STANDBY_MS: u64 = 5_000;
 
-/// The largest group that is held ready, in bytes: 5 s at 13 Mbit/s.
-pub const STANDBY_BYTES: usize = 8 << 20;
+/// The largest group that is held ready, in bytes: 2 s at 16 Mbit/s, or 5 s at 6 Mbit/s.
+pub const STANDBY_BYTES: usize = 4 << 20;
 
 /// Messages of the group that is held ready: ten times as many as 5 s of film with sound.
 pub const STANDBY_MESSAGES: usize = 4096;
@@ -39,101 +39,95 @@ pub(super) struct Message {
     pub(super) payload: Bytes,
 }
 
-/// A publisher held ready.
-#[derive(Debug)]
-pub(super) struct Standby {
-    pub(super) stay: Stay,
-    /// From its newest keyframe on, with the time at which each came; empty if that would be too much.
-    group: Vec<(Message, Now)>,
+/// What a publisher has sent since its newest keyframe, with the time at which each message came; nothing if that would be
+/// too much.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    messages: Vec<(Message, Now)>,
     bytes: usize,
-    /// Since when it has been sending without a pause.
-    steady_since_ms: Option<u64>,
 }
 
-impl Standby {
-    pub(super) const fn new(stay: Stay) -> Self {
-        Self {
-            stay,
-            group: Vec::new(),
-            bytes: 0,
-            steady_since_ms: None,
+impl Group {
+    fn push(&mut self, message: Message, now: Now) {
+        self.bytes += message.payload.len();
+        self.messages.push((message, now));
+        let since = self.messages.first().map_or(now.mono_ms, |(_, at)| at.mono_ms);
+        let old = now.mono_ms.saturating_sub(since) > STANDBY_MS;
+        if old || self.bytes > STANDBY_BYTES || self.messages.len() > STANDBY_MESSAGES {
+            *self = Self::default();
         }
     }
 
-    /// Holds a message. True if it could go on air with this very one.
-    pub(super) fn hold(&mut self, message: Message, info: TagInfo, now: Now) -> Result<bool, Dropped> {
-        self.note_sign_of_life(now);
-        let session = &mut self.stay.session;
+    pub(super) const fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> usize {
+        self.messages.len()
+    }
+}
+
+impl Stay {
+    /// Holds a message of a publisher that is not on air. True if it could go on air with this very one.
+    fn hold(&mut self, message: Message, now: Now) -> Result<bool, Dropped> {
         if message.payload.is_empty() {
             return Err(Dropped::Empty);
         }
+        let info = codec::classify(message.kind, &message.payload);
         if info.sequence_header || info.metadata {
-            session.keep_header(message.kind, &message.payload)?;
-            if info.sequence_header {
-                // What came before was coded otherwise, and would be given out behind the new header.
-                self.forget_group();
-            }
-            return Ok(false);
+            self.session.keep_header(message.kind, &message.payload)?;
         }
         if let Some(extra) = info.extra {
-            session.keep_extra(message.kind, extra, &message.payload)?;
+            self.session.keep_extra(message.kind, extra, &message.payload)?;
             return Ok(false);
         }
-        let starts = session.could_begin(message.kind, info, now);
-        if starts {
-            self.forget_group();
-        } else if self.group.is_empty() {
-            return Ok(false);
-        }
-        self.bytes += message.payload.len();
-        self.group.push((message, now));
-        self.keep_bounds(now);
-        Ok(starts)
+        Ok(self.hold_frame(message, info, now))
     }
 
-    /// Whether a group is there to go on with.
-    pub(super) const fn is_ready(&self) -> bool {
-        !self.group.is_empty()
+    fn hold_frame(&mut self, message: Message, info: TagInfo, now: Now) -> bool {
+        if info.metadata {
+            return false;
+        }
+        if info.sequence_header {
+            // What came before was coded otherwise, and would be given out behind the new header.
+            self.held = Group::default();
+            return false;
+        }
+        let starts = self.session.could_begin(message.kind, info, now);
+        if starts {
+            self.held = Group::default();
+        }
+        if starts || !self.held.is_empty() {
+            self.held.push(message, now);
+        }
+        starts
+    }
+
+    /// Notes that something came, and since when it has been coming without a pause.
+    pub(super) fn note_sign_of_life(&mut self, now: Now) {
+        let last = self.session.last_tag_ms();
+        if last.is_none_or(|last| now.mono_ms.saturating_sub(last) > STEADY_GAP_MS) {
+            self.steady_since_ms = now.mono_ms;
+        }
+        self.session.note_tag(now);
     }
 
     /// For how long it has been sending without a pause.
-    pub(super) fn steady_ms(&self, now: Now) -> u64 {
-        self.steady_since_ms
-            .map_or(0, |since| now.mono_ms.saturating_sub(since))
-    }
-
-    fn note_sign_of_life(&mut self, now: Now) {
-        let last = self.stay.session.last_tag_ms();
-        let paused = last.is_none_or(|last| now.mono_ms.saturating_sub(last) > STEADY_GAP_MS);
-        if paused || self.steady_since_ms.is_none() {
-            self.steady_since_ms = Some(now.mono_ms);
-        }
-        self.stay.session.note_tag(now);
-    }
-
-    fn keep_bounds(&mut self, now: Now) {
-        let since = self.group.first().map_or(now.mono_ms, |(_, at)| at.mono_ms);
-        let old = now.mono_ms.saturating_sub(since) > STANDBY_MS;
-        if old || self.bytes > STANDBY_BYTES || self.group.len() > STANDBY_MESSAGES {
-            self.forget_group();
-        }
-    }
-
-    fn forget_group(&mut self) {
-        // With its memory: the next group may be a small one.
-        self.group = Vec::new();
-        self.bytes = 0;
+    fn steady_ms(&self, now: Now) -> u64 {
+        let since = self.session.last_tag_ms().map(|_| self.steady_since_ms);
+        since.map_or(0, |since| now.mono_ms.saturating_sub(since))
     }
 }
 
 impl Publisher {
     /// A message of the publisher that is held ready.
     pub(super) fn handle_standby(&mut self, message: Message, now: Now) -> Result<(), Dropped> {
-        let info = codec::classify(message.kind, &message.payload);
         let Some(standby) = &mut self.standby else {
             return Err(Dropped::Replaced);
         };
-        let starts = standby.hold(message, info, now)?;
+        standby.note_sign_of_life(now);
+        let starts = standby.hold(message, now)?;
         if self.is_air_lost(now) {
             self.switch(Switch::Lost, now);
         } else if starts && self.may_switch_back(now) {
@@ -142,17 +136,34 @@ impl Publisher {
         Ok(())
     }
 
+    /// A backup on air, beside which the first publisher is held ready, will soon be held ready itself: what it sends is held, too,
+    /// so that it can step in again at once.
+    pub(super) fn hold_beside(&mut self, message: &Message, now: Now) {
+        let Some(stay) = &mut self.on_air else { return };
+        if self.standby.is_none() || stay.role != Role::Backup {
+            // A part of it would have a hole, should somebody come later.
+            stay.held = Group::default();
+            return;
+        }
+        let info = codec::classify(message.kind, &message.payload);
+        let known = stay.session.headers().of(message.kind) == Some(&message.payload);
+        if !message.payload.is_empty() && !(info.sequence_header && known) {
+            stay.hold_frame(message.clone(), info, now);
+        }
+    }
+
     /// Puts the publisher that is held ready on air, from its newest keyframe on. The one that was on air is held ready in turn, if
     /// it is still there.
     pub(super) fn switch(&mut self, why: Switch, now: Now) {
-        let Some(Standby { mut stay, group, .. }) = self.standby.take() else {
+        let Some(mut stay) = self.standby.take() else {
             return;
         };
+        let held = std::mem::take(&mut stay.held);
         stay.session.begin_anew(now);
         self.vacant_since_ms = None;
         self.steps.push_back(Step::Switch(stay.role, why));
-        self.standby = self.on_air.replace(stay).map(Standby::new);
-        for (message, at) in group {
+        self.standby = self.on_air.replace(stay);
+        for (message, at) in held.messages {
             // At the times at which they came, so that the splice lies where the keyframe was, if that is possible.
             if let Err(why) = self.handle_on_air(message, at) {
                 self.steps.push_back(Step::Dropped(why));
@@ -165,14 +176,14 @@ impl Publisher {
         let (Some(on_air), Some(standby)) = (&self.on_air, &self.standby) else {
             return false;
         };
-        standby.is_ready() && on_air.silent_ms(now).min(standby.steady_ms(now)) >= FAILOVER_MS
+        !standby.held.is_empty() && on_air.silent_ms(now).min(standby.steady_ms(now)) >= FAILOVER_MS
     }
 
     fn may_switch_back(&self, now: Now) -> bool {
         let (Some(on_air), Some(standby)) = (&self.on_air, &self.standby) else {
             return false;
         };
-        let whole = standby.stay.session.sends_video() || !on_air.session.sends_video();
-        standby.stay.role == Role::Primary && whole && standby.steady_ms(now) >= self.patience.switch_back_ms
+        let whole = standby.session.sends_video() || !on_air.session.sends_video();
+        standby.role == Role::Primary && whole && standby.steady_ms(now) >= self.patience.switch_back_ms
     }
 }

@@ -145,16 +145,19 @@ fn r12_the_primary_is_back_at_a_keyframe_once_it_was_well_for_ten_seconds() {
     pair.primary = pausing;
     pair.play(249);
     assert_eq!(pair.rig.switches.len(), 1, "not yet");
-    pair.play(30);
+    while pair.rig.switches.len() == 1 {
+        pair.play(1);
+        assert!(pair.frame < 600, "it comes with the next keyframe");
+    }
     let switches = [(Role::Backup, Switch::Lost), (Role::Primary, Switch::Back)];
     assert_eq!(pair.rig.switches, switches);
     assert_eq!(pair.splice().1, PRIMARY_KEY);
     assert_eq!(pair.rig.prefaces.last().unwrap().video.as_deref(), Some(AVC));
-    // The backup is held ready again, and steps in again.
-    pair.play(30);
+    // The backup is held ready again, with the keyframe that it sent when it was on air, and steps in again.
+    let before = pair.rig.out.len();
     pair.primary_is_gone();
     assert_eq!(pair.rig.switches.len(), 3);
-    assert_eq!(pair.splice().1, BACKUP_KEY);
+    assert_eq!(pair.splice(), (before, BACKUP_KEY), "at once");
     let epochs: std::collections::BTreeSet<_> = pair.rig.groups.iter().map(|head| head.epoch).collect();
     assert_eq!(epochs.len(), 4);
 }
@@ -246,7 +249,7 @@ fn r12_r13_sound_alone_goes_on_with_its_next_frame() {
 
 #[test]
 fn what_is_held_ready_is_bounded_by_bytes_messages_and_time() {
-    let held = |pair: &Pair| pair.rig.publisher.standby.as_ref().unwrap().is_ready();
+    let held = |pair: &Pair| !pair.rig.publisher.standby.as_ref().unwrap().held.is_empty();
     let mut pair = Pair::sending();
     assert!(held(&pair));
     pair.send(pair.backup, Video, 0, &vec![0x27; STANDBY_BYTES]);
@@ -308,4 +311,27 @@ fn when_the_log_refuses_both_are_let_go() {
 #[test]
 fn a_pause_that_is_no_loss_is_shorter_than_one() {
     const { assert!(STEADY_GAP_MS < FAILOVER_MS && FAILOVER_MS < 1_000) };
+}
+
+#[test]
+fn a_backup_on_air_is_held_only_beside_the_first_publisher_and_without_a_hole() {
+    let held = |pair: &Pair| pair.rig.publisher.on_air.as_ref().unwrap().held.len();
+    let mut pair = Pair::sending();
+    assert_eq!(held(&pair), 0, "a primary on air is not");
+    pair.primary_is_gone();
+    pair.play(60);
+    assert_eq!(held(&pair), 0, "nobody is there to give the air back to");
+    pair.primary_comes();
+    pair.play(25);
+    let before = held(&pair);
+    assert!(before > 0);
+    // The same header once more: nothing that is held was coded otherwise.
+    pair.send(pair.backup, Audio, 0, AAC);
+    assert_eq!(held(&pair), before);
+    pair.send(pair.backup, Video, 0, AVC);
+    assert_eq!(held(&pair), 0, "another one");
+    pair.play(25);
+    pair.primary_is_gone();
+    pair.play(1);
+    assert_eq!(held(&pair), 0);
 }
