@@ -129,22 +129,15 @@ fn unescaped(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 
 /// Whether a configuration that is labelled AVC is HEVC's (R34): old tools had no number for it and used AVC's.
 ///
-/// Both records begin with a version of 1. In AVC's, the sixth byte counts parameter sets below three bits that are set, and
-/// the first of them, behind its length, is of type 7. In HEVC's of at least 23 bytes there are arrays of units there, the first
-/// of type 32 to 34.
+/// Each record has reserved bits that are set, in other places (ISO/IEC 14496-15, 5.3.3 and 8.3.3). Some writers leave AVC's
+/// at zero, so their lack alone proves nothing.
 pub(super) fn is_hevc_configuration(record: &[u8]) -> bool {
-    if let [_, _, _, _, lengths, sets, _, _, unit, ..] = record
-        && lengths & 0xFC == 0xFC
-        && sets & 0xE0 == 0xE0
-        && unit & 0x1F == 7
-    {
-        return false;
-    }
-    let arrays = record.get(22).copied().unwrap_or(0);
-    arrays > 0
-        && record
-            .get(23)
-            .is_some_and(|first| matches!(first & 0x3F, 32..=34))
+    let set = |places: &[(usize, u8)]| {
+        places
+            .iter()
+            .all(|(at, bits)| record.get(*at).is_some_and(|byte| byte & bits == *bits))
+    };
+    !set(&[(4, 0xFC), (5, 0xE0)]) && set(&[(13, 0xF0), (15, 0xFC), (16, 0xFC), (17, 0xF8), (18, 0xF8)])
 }
 
 #[cfg(test)]
@@ -235,17 +228,17 @@ mod tests {
 
     #[test]
     fn r34_a_configuration_of_hevc_is_told_from_avcs() {
-        let avc = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee";
-        assert!(!is_hevc_configuration(avc));
-        let mut hevc = [0; 40];
-        hevc[..6].copy_from_slice(b"\x01\x01\x60\0\0\0");
-        (hevc[22], hevc[23]) = (3, 0xA0);
-        assert!(
-            is_hevc_configuration(&hevc),
-            "three arrays, the first of parameter sets"
-        );
-        hevc[22] = 0;
-        assert!(!is_hevc_configuration(&hevc));
-        assert!(!is_hevc_configuration(b"avcC"));
+        let avc =
+            b"\x01\x64\x00\x1f\xff\xe1\x00\x14\x67\x64\x00\x1f\xac\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x03";
+        assert!(!is_hevc_configuration(avc), "whatever its parameter sets hold");
+        let zeros =
+            b"\x01\x64\x00\x1f\x03\x01\x00\x14\x67\x64\x00\x1f\xac\xd9\x40\x50\x05\xbb\x01\x10\x00\x00\x03";
+        assert!(!is_hevc_configuration(zeros));
+        let hevc =
+            b"\x01\x01\x60\x00\x00\x00\x90\x00\x00\x00\x00\x00\x5d\xf0\x00\xfc\xfd\xf8\xf8\x00\x00\x0f\x03";
+        assert!(is_hevc_configuration(hevc));
+        for end in 0..19 {
+            assert!(!is_hevc_configuration(&hevc[..end]), "cut short");
+        }
     }
 }

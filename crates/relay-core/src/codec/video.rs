@@ -322,11 +322,10 @@ mod tests {
 
     #[test]
     fn r34_hevc_under_the_number_of_avc_is_recognised() {
-        let mut record = [0; 40];
-        (record[0], record[22], record[23]) = (1, 3, 0xA0);
-        let info = classify(&[&b"\x17\x00\0\0\0"[..], &record].concat());
+        let record = b"\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x5d\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\x03";
+        let info = classify(&[&b"\x17\x00\0\0\0"[..], record].concat());
         assert!(info.sequence_header && info.mislabelled);
         assert_eq!(info.codec, Some(Codec::HEVC));
-        assert!(!classify(&[&b"\x1c\x00\0\0\0"[..], &record].concat()).mislabelled);
+        assert!(!classify(&[&b"\x1c\x00\0\0\0"[..], record].concat()).mislabelled);
     }
 }

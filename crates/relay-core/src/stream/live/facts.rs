@@ -26,7 +26,7 @@ impl Stream {
         let mut headers = Headers::clone(start.map_or(&log.headers, |start| &start.headers));
         let promised = |kind| match log.tracks.promise(kind) {
             Promise::There => true,
-            // The burst holds frames of it, or it is a matter of a moment that nobody had.
+            // Frames of it in what the joiner is about to get are proof enough.
             Promise::Absent | Promise::Open => {
                 start.is_some_and(|start| log.tracks.sent_since(kind, start.time))
                     && !log.tracks.is_denied(kind)
