@@ -78,12 +78,7 @@ impl Drop for Middleman {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    node: u16,
-    mood: watch::Receiver<Mood>,
-    holds: watch::Sender<u32>,
-) {
+async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>, holds: watch::Sender<u32>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((viewer, _)) = listener.accept().await else {
