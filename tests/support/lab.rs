@@ -17,6 +17,9 @@ const INSIDE: &str = "RELAY_STORY_INSIDE";
 /// What is done inside before the test program begins again.
 const SET_UP: &str = "mkdir -p /run/netns && mount -t tmpfs none /run/netns && ip link set lo up || exit 71; exec \"$0\" \"$@\"";
 
+/// Whether the system lets us: some containers have a root that may do little, some kernels no such queue.
+const TRIAL: &str = "ip link add name trial type veth peer name lairt && tc qdisc add dev trial root tbf rate 1mbit burst 2000 limit 9000";
+
 /// Programs that it takes, and Debian's packages of them.
 const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("tc", "iproute2"), ("unshare", "util-linux")];
 
@@ -43,8 +46,33 @@ pub fn trouble() -> Option<String> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |tool: &str| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
-    let (tool, package) = TOOLS.iter().find(|(tool, _)| !is_there(tool))?;
-    Some(format!("{tool} is missing: apt-get install {package}"))
+    if let Some((tool, package)) = TOOLS.iter().find(|(tool, _)| !is_there(tool)) {
+        return Some(format!("{tool} is missing: apt-get install {package}"));
+    }
+    let trial = namespaces().args(["sh", "-c", TRIAL]).output();
+    let said = match trial {
+        Ok(done) if done.status.success() => return None,
+        Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "the system gives no namespaces, or no queueing discipline tbf: {said}"
+    ))
+}
+
+/// Words that start a program in namespaces of its own, which end with it.
+fn namespaces() -> Command {
+    let mut command = Command::new("unshare");
+    command.args([
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+    ]);
+    command
 }
 
 /// Tells one test of this program inside, and gives what it printed.
@@ -53,17 +81,9 @@ pub fn trouble() -> Option<String> {
 /// When it fails there.
 pub async fn tell_inside(stage: &Stage, test: &str) -> Result<String> {
     let program = std::env::current_exe().context("finding this program")?;
-    let mut command = Command::new("unshare");
+    let mut command = namespaces();
     command
-        .args([
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ])
-        .args(["--", "sh", "-c", SET_UP])
+        .args(["sh", "-c", SET_UP])
         .arg(program)
         .args([test, "--exact", "--nocapture"])
         .env(INSIDE, "yes");
