@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::story::{profile_dir, workspace_dir};
@@ -19,7 +20,7 @@ impl Strays {
     ///
     /// # Errors
     /// When it is unknown where programs are built.
-    pub fn hook(&self, capacity: &str) -> anyhow::Result<Vec<String>> {
+    pub fn hook(&self, capacity: &str) -> Result<Vec<String>> {
         let script = workspace_dir().join("scripts/scale-out-here");
         let program = profile_dir()?.join("relay-edge");
         let text = |path: &Path| path.display().to_string();
