@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::ingest::{Publication, PublishRefusal, PublishRequest};
+use super::ingest::{Decision, Permit, Publication, PublishRequest, Refused};
 use super::*;
 use crate::admission::{Bounds, ServePolicy};
 use crate::clock::Now;
@@ -15,6 +15,7 @@ use crate::fanout::{FanoutConfig, FanoutMetrics};
 use crate::flv::TagKind;
 use crate::rtmp::client::{Action, Event, Session};
 use crate::stream::HubConfig;
+use crate::stream::policy::Dismissal;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,13 +30,21 @@ struct Fragile {
 }
 
 impl Ingest for Fragile {
-    fn publish(&self, request: PublishRequest, _: Now) -> Result<Box<dyn Publication>, PublishRefusal> {
-        assert!(request.stream.name() != "panic", "as the test wants it");
-        Ok(Box::new(Counting(Arc::clone(&self.tags))))
+    fn decide(&self, request: PublishRequest, _: Now) -> Decision<'_> {
+        Box::pin(async move {
+            assert!(request.stream.name() != "panic", "as the test wants it");
+            Ok(Box::new(Counting(Arc::clone(&self.tags))) as Box<dyn Permit>)
+        })
     }
 }
 
 struct Counting(Arc<AtomicUsize>);
+
+impl Permit for Counting {
+    fn publish(self: Box<Self>, _: Now) -> Result<Box<dyn Publication>, Refused> {
+        Ok(self)
+    }
+}
 
 impl Publication for Counting {
     fn handle_tag(&mut self, _: TagKind, _: u32, payload: Bytes, _: Now) {
@@ -46,6 +55,14 @@ impl Publication for Counting {
     fn handle_unpublish(&mut self, _: Now) {}
 
     fn stopped(&self) -> CancellationToken {
+        CancellationToken::new()
+    }
+
+    fn dismissal(&self) -> Option<Dismissal> {
+        None
+    }
+
+    fn revoked(&self) -> CancellationToken {
         CancellationToken::new()
     }
 }
