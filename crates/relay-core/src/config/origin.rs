@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bitrate, Host, HostPort, Seconds};
 use crate::admission::ServePolicy;
+use crate::stream::StreamKey;
 use crate::stream::policy::SecondPublisher;
 
 /// `[origin]`: the machine that encoders publish to.

@@ -9,7 +9,8 @@ use crate::clock::Now;
 use crate::flavour::Flavour;
 use crate::flv::{Tag, TagKind};
 use crate::rtmp::{client, server};
-use crate::stream::publisher::{Patience, Publisher, SessionId, Step};
+use crate::stream::policy::{Caller, Patience};
+use crate::stream::publisher::{Publisher, SessionId, Step};
 use crate::stream::{Headers, Lease, LogConfig, Position, Read, Stream};
 
 /// An encoder that publishes to an origin, which pushes to an edge.
@@ -48,7 +49,7 @@ impl Relay {
     pub(super) fn counting_from(bytes: u64) -> Self {
         let (encoder, door) = connect(client::Action::Publish);
         let mut publisher = Publisher::new(Patience::default(), None);
-        let session = publisher.offer(START).unwrap();
+        let session = publisher.offer(Caller::default(), START).unwrap();
         let stream = || Stream::new("live/cam".parse().unwrap(), LogConfig::default());
         let (origin, edge) = (stream(), stream());
         let mut leases = Vec::new();
@@ -83,7 +84,7 @@ impl Relay {
     /// The publisher leaves and another one comes at once.
     pub(super) fn republish(&mut self) {
         self.publisher.handle_gone(self.session, self.now);
-        self.session = self.publisher.offer(self.now).unwrap();
+        self.session = self.publisher.offer(Caller::default(), self.now).unwrap();
     }
 
     /// The encoder sends a message now; it goes all the way to the edge.
