@@ -31,9 +31,10 @@ struct Fragile {
 
 impl Ingest for Fragile {
     fn decide(&self, request: PublishRequest, _: Now) -> Decision<'_> {
-        assert!(request.stream.name() != "panic", "as the test wants it");
-        let permit = Counting(Arc::clone(&self.tags));
-        Box::pin(std::future::ready(Ok(Box::new(permit) as Box<dyn Permit>)))
+        Box::pin(async move {
+            assert!(request.stream.name() != "panic", "as the test wants it");
+            Ok(Box::new(Counting(Arc::clone(&self.tags))) as Box<dyn Permit>)
+        })
     }
 }
 
