@@ -252,7 +252,8 @@ impl Scene<'_> {
     /// So many come to the origin, evenly over a time; then it is watched for a while.
     async fn come(&mut self, count: u32, over: Duration) -> Result<()> {
         let begun = tokio::time::Instant::now();
-        let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        // Each of them answers once.
+        let (told, mut answers) = tokio::sync::mpsc::channel(count.max(1) as usize);
         for number in 0..count {
             let (url, told) = (self.origin.flv(STREAM), told.clone());
             let due = begun + over * number / count;
@@ -280,7 +281,7 @@ impl Scene<'_> {
 }
 
 /// Asks for the stream, tells what the answer was, and takes what comes for as long as it comes.
-async fn watch(url: &str, told: &tokio::sync::mpsc::UnboundedSender<Answer>) -> Result<()> {
+async fn watch(url: &str, told: &tokio::sync::mpsc::Sender<Answer>) -> Result<()> {
     let (host, path) = split_url(url)?;
     let dialled = Instant::now();
     let mut socket = TcpStream::connect(host).await?;
@@ -295,7 +296,7 @@ async fn watch(url: &str, told: &tokio::sync::mpsc::UnboundedSender<Answer>) -> 
     };
     let took = dialled.elapsed();
     // Whoever waits for answers may have gone home.
-    let _ = told.send(Answer {
+    let _ = told.try_send(Answer {
         status: head.status,
         took,
     });
