@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::ingest::patience;
+use crate::ingest::Rules;
 use crate::state::State;
 
 /// An origin's streams, and a pull into one of them.
@@ -40,9 +40,9 @@ impl Site {
         let clock = Clock::start();
         let state = State::open(&folder).unwrap();
         let records = Arc::new(state.streams().unwrap());
-        let patience = patience(&config::Origin::default());
+        let rules = Rules::new(&config::Origin::default(), &Limits::default());
         Self {
-            publishing: Publishing::new(Arc::clone(&hub), patience, clock, records),
+            publishing: Publishing::new(Arc::clone(&hub), rules, clock, records),
             hub,
             clock,
             folder,

@@ -145,6 +145,7 @@ mod tests {
         let request = PublishRequest {
             stream: "live/cam".parse().unwrap(),
             secret: Some("hush".into()),
+            backup: false,
             query: Some(query.to_owned()),
             peer: peer.parse().unwrap(),
             encrypted: true,

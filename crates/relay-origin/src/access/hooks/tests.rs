@@ -116,6 +116,7 @@ fn visit(stream: &str) -> Visit {
     let request = PublishRequest {
         stream: stream.parse::<StreamKey>().unwrap(),
         secret: None,
+        backup: false,
         query: None,
         peer: "192.0.2.1:5000".parse().unwrap(),
         encrypted: false,
