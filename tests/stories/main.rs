@@ -36,6 +36,7 @@ mod pool_grows;
 mod probe;
 mod publisher_flaps;
 mod publisher_returns;
+mod publisher_unreachable;
 mod push;
 mod rogue_children;
 mod scale_out;
