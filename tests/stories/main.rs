@@ -42,6 +42,7 @@ mod publish_hooks;
 mod publish_keys;
 mod publisher_flaps;
 mod publisher_returns;
+mod publisher_unreachable;
 mod pull;
 mod push;
 mod rogue_children;

@@ -30,7 +30,7 @@ const STAY: usize = 2 * 76;
 const WARM: usize = 2;
 
 /// By how much a node's heap may differ between two looks without having grown: what its allocator keeps for later.
-const BREATH: u64 = 6_000_000;
+const BREATH: u64 = 3_000_000;
 
 /// By how many descriptors: segments of the log that are full and not yet out of its window.
 const SEGMENTS: usize = 4;

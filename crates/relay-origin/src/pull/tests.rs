@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use relay_core::clock::Now;
 use relay_core::config::Config;
 use relay_core::flv::{Tag, TagKind, encode_into, file_header};
+use relay_core::limits::Limits;
 use relay_core::stream::publisher::Status;
 use relay_core::stream::{Hub, HubConfig, StreamKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

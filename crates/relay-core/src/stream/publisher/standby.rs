@@ -147,10 +147,10 @@ impl Publisher {
         }
         let info = codec::classify(message.kind, &message.payload);
         let known = stay.session.headers().of(message.kind) == Some(&message.payload);
-        let again = info.sequence_header && known;
-        if !message.payload.is_empty() && !again {
-            stay.hold_frame(message.clone(), info, now);
+        if message.payload.is_empty() || (info.sequence_header && known) {
+            return;
         }
+        stay.hold_frame(message.clone(), info, now);
     }
 
     /// Puts the publisher that is held ready on air, from its newest keyframe on. The one that was on air is held ready in turn, if
