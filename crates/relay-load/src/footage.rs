@@ -73,6 +73,7 @@ impl Footage {
             audio: profile.audio.then(|| sound::sequence_header().into()),
             has_video: true,
             has_audio: profile.audio,
+            ..Headers::default()
         }
     }
 

@@ -6,11 +6,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::frame::{
     FrameError, GroupHeader, LEAD_BYTES, MAX_HEADER_BYTES, MAX_PREFACE_BYTES, MAX_TAG_BYTES,
-    MAX_UNKNOWN_BYTES, SEAL, SEAL_BYTES, SKIPPABLE, TAG_HEAD_BYTES, VERSION, decode_header, preface_kind,
-    u64_of,
+    MAX_UNKNOWN_BYTES, SEAL, SEAL_BYTES, SKIPPABLE, STATED, TAG_HEAD_BYTES, VERSION, decode_header,
+    extra_kind, preface_kind, u64_of,
 };
 use crate::flv::{Tag, TagKind};
-use crate::stream::GroupSeal;
+use crate::stream::{GroupSeal, KeptExtra, MAX_EXTRAS, Stated};
 
 /// Bytes of a preface's or an unknown record before its payload.
 const SHORT_HEAD_BYTES: usize = 1 + 4;
@@ -24,6 +24,7 @@ pub struct Decoder {
     state: State,
     counted: u32,
     prefaced: u8,
+    extras: usize,
 }
 
 /// What a group's bytes say.
@@ -33,6 +34,10 @@ pub enum Item {
     Header(GroupHeader),
     /// A piece of the preface: metadata (script) or a sequence header.
     Preface(TagKind, Bytes),
+    /// Another piece of it: what else a decoder needs.
+    Extra(KeptExtra),
+    /// What an operator above says of the stream's tracks, before the first tag as well.
+    Stated(Stated),
     /// The next tag.
     Tag(Tag),
     /// The group is complete: always the last.
@@ -61,6 +66,8 @@ struct Payload {
 enum Of {
     Tag(TagKind, u64),
     Preface(TagKind),
+    Extra(TagKind),
+    Stated,
     Unknown,
 }
 
@@ -159,10 +166,12 @@ impl Decoder {
             return Ok(None);
         };
         let head = &mut &head[1..];
-        let of = match (tag, preface) {
-            (Some(kind), _) => Of::Tag(kind, u64_of(head, 8)?),
-            (None, Some(kind)) => Of::Preface(kind),
-            (None, None) => Of::Unknown,
+        let of = match (tag, preface, extra_kind(kind)) {
+            (Some(kind), ..) => Of::Tag(kind, u64_of(head, 8)?),
+            (None, Some(kind), _) => Of::Preface(kind),
+            (None, None, Some(kind)) => Of::Extra(kind),
+            (None, None, None) if kind == STATED => Of::Stated,
+            (None, None, None) => Of::Unknown,
         };
         // Four bytes: it fits.
         let length = u64_of(head, 4)? as u32;
@@ -199,8 +208,20 @@ impl Decoder {
                 }
                 self.prefaced |= bit;
             }
-            Of::Unknown if length > MAX_UNKNOWN_BYTES => return Err(FrameError::UnknownLength(length)),
-            Of::Unknown => {}
+            Of::Extra(_) => {
+                if length > MAX_PREFACE_BYTES {
+                    return Err(FrameError::PrefaceLength(length));
+                }
+                self.extras += 1;
+                if self.extras > MAX_EXTRAS || self.counted > 0 {
+                    return Err(FrameError::Preface);
+                }
+            }
+            Of::Stated if length == 0 || self.counted > 0 => return Err(FrameError::Preface),
+            Of::Unknown | Of::Stated if length > MAX_UNKNOWN_BYTES => {
+                return Err(FrameError::UnknownLength(length));
+            }
+            Of::Unknown | Of::Stated => {}
         }
         Ok(())
     }
@@ -213,6 +234,10 @@ impl Decoder {
         Ok(Some(match of {
             Of::Tag(kind, time) => Progress::Item(Item::Tag(Tag { kind, time, payload })),
             Of::Preface(kind) => Progress::Item(Item::Preface(kind, payload)),
+            Of::Extra(kind) => Progress::Item(Item::Extra(KeptExtra { kind, payload })),
+            Of::Stated => Progress::Item(Item::Stated(Stated::from_bits(
+                payload.first().copied().unwrap_or(0),
+            ))),
             Of::Unknown => Progress::More,
         }))
     }

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::flv::TagKind;
-use crate::stream::{GroupHead, GroupSeal, Headers, LoggedTag, Position, StreamKey};
+use crate::stream::{GroupHead, GroupSeal, Headers, LoggedTag, MAX_EXTRAS, Position, StreamKey};
 
 /// The version of the media framing. A change that an older child cannot skip counts it up.
 pub const VERSION: u8 = 1;
@@ -39,6 +39,12 @@ pub(super) const PREFACE: u8 = 0x40;
 
 /// Set in the type of a record that one who does not know it may skip: a length of 4 bytes follows.
 pub(super) const SKIPPABLE: u8 = 0x80;
+
+/// Set in the type of an extra of the preface: a child of an earlier version skips it.
+pub(super) const EXTRA: u8 = SKIPPABLE | PREFACE;
+
+/// The type of what the operator says of the tracks: one byte. A child of an earlier version skips it, too.
+pub(super) const STATED: u8 = SKIPPABLE | 1;
 
 const CONTINUATION: u8 = 1;
 const RESUMED: u8 = 2;
@@ -226,14 +232,27 @@ pub(super) fn u64_of(bytes: &mut &[u8], width: usize) -> Result<u64, FrameError>
 
 /// The records of a preface, ready to be written.
 pub fn encode_preface(headers: &Headers, out: &mut Vec<Bytes>) {
-    for tag in headers.tags(0) {
-        if tag.payload.is_empty() || tag.payload.len() > MAX_PREFACE_BYTES as usize {
-            continue;
+    let main = Headers {
+        extras: Vec::new(),
+        ..headers.clone()
+    };
+    let mut put = |kind: u8, payload: &Bytes| {
+        if payload.is_empty() || payload.len() > MAX_PREFACE_BYTES as usize {
+            return;
         }
         let mut head = BytesMut::with_capacity(5);
-        head.put_u8(tag.kind as u8 | PREFACE);
-        head.put_u32(length(&tag.payload));
-        out.extend([head.freeze(), tag.payload]);
+        head.put_u8(kind);
+        head.put_u32(length(payload));
+        out.extend([head.freeze(), payload.clone()]);
+    };
+    for tag in main.tags(0) {
+        put(tag.kind as u8 | PREFACE, &tag.payload);
+    }
+    for extra in headers.extras.iter().take(MAX_EXTRAS) {
+        put(extra.kind as u8 | EXTRA, &extra.payload);
+    }
+    if !headers.stated.is_empty() {
+        put(STATED, &Bytes::copy_from_slice(&[headers.stated.to_bits()]));
     }
 }
 
@@ -267,8 +286,16 @@ fn length(payload: &Bytes) -> u32 {
 
 /// The kind of tag that a preface's record holds, if `kind` is the type of one.
 pub(super) const fn preface_kind(kind: u8) -> Option<TagKind> {
-    if kind & PREFACE == 0 {
+    if kind & EXTRA != PREFACE {
         return None;
     }
     TagKind::from_wire(kind & !PREFACE)
+}
+
+/// The kind of tag that an extra of the preface holds, likewise.
+pub(super) const fn extra_kind(kind: u8) -> Option<TagKind> {
+    if kind & EXTRA != EXTRA {
+        return None;
+    }
+    TagKind::from_wire(kind & !EXTRA)
 }

@@ -8,7 +8,8 @@ const MP3: u8 = 2;
 const ENHANCED: u8 = 9;
 const AAC: u8 = 10;
 
-/// Packet type of an enhanced body with several tracks.
+/// Packet types of enhanced bodies that only audio has: where the channels belong, and several tracks.
+const MULTICHANNEL_CONFIG: u8 = 4;
 const MULTITRACK: u8 = 5;
 
 pub(super) fn classify(payload: &[u8]) -> TagInfo {
@@ -33,9 +34,13 @@ pub(super) fn classify(payload: &[u8]) -> TagInfo {
 fn by_four_cc(packet: u8, rest: &[u8]) -> Option<TagInfo> {
     let (packet, rest) = enhanced::skip_modifiers(packet, rest)?;
     let head = enhanced::parse(packet, MULTITRACK, rest)?;
+    let main = head.main.is_some();
+    let says = head.packet == MULTICHANNEL_CONFIG || head.packet == SEQUENCE_START && !main;
     Some(TagInfo {
-        sequence_header: head.packet == SEQUENCE_START && head.main.is_some(),
-        end_of_sequence: head.packet == SEQUENCE_END && head.main.is_some(),
+        sequence_header: head.packet == SEQUENCE_START && main,
+        end_of_sequence: head.packet == SEQUENCE_END && main,
+        beside: says || head.packet == SEQUENCE_END && !main,
+        extra: head.extra(says),
         codec: Some(head.codec),
         ..TagInfo::default()
     })
@@ -68,6 +73,7 @@ mod tests {
                 }
             );
             assert!(classify(&body(0x92)).end_of_sequence);
+            assert!(classify(&body(0x94)).beside, "where the channels belong");
         }
         assert!(
             classify(b"\x95\x10Opus\0\0\0\x04data").sequence_header,

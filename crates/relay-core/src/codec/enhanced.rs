@@ -1,6 +1,6 @@
 //! The part of Enhanced RTMP v2 that audio and video share: modifiers, several tracks, FourCC.
 
-use super::Codec;
+use super::{Codec, Extra};
 
 /// Packet types that audio and video number alike.
 pub(super) const SEQUENCE_START: u8 = 0;
@@ -20,6 +20,21 @@ pub(super) struct Head<'a> {
     pub(super) codec: Codec,
     /// What follows, of the main track; `None` if the message is about other tracks only.
     pub(super) main: Option<&'a [u8]>,
+    /// The id of the first track that it is about.
+    pub(super) track: u8,
+}
+
+impl Head<'_> {
+    /// What a body of this head replaces, if it is one that says something lasting.
+    pub(super) const fn extra(&self, says: bool) -> Option<Extra> {
+        if says {
+            return Some(Extra {
+                packet: self.packet,
+                track: self.track,
+            });
+        }
+        None
+    }
 }
 
 /// Steps over the modifiers after the first byte: the packet type that they lead to, and the rest.
@@ -52,6 +67,7 @@ pub(super) fn parse(packet: u8, multitrack: u8, rest: &[u8]) -> Option<Head<'_>>
             packet,
             codec,
             main: Some(main),
+            track: 0,
         });
     }
     let (&first, rest) = rest.split_first()?;
@@ -67,6 +83,7 @@ pub(super) fn parse(packet: u8, multitrack: u8, rest: &[u8]) -> Option<Head<'_>>
                 packet,
                 codec,
                 main: (id == 0).then_some(body),
+                track: id,
             })
         }
         1 => {
@@ -75,16 +92,18 @@ pub(super) fn parse(packet: u8, multitrack: u8, rest: &[u8]) -> Option<Head<'_>>
                 packet,
                 codec,
                 main: find_main(rest, false).map(|(_, body)| body),
+                track: rest.first().copied().unwrap_or(0),
             })
         }
         2 => {
-            let (first_codec, _) = four_cc(rest)?;
+            let (first_codec, after) = four_cc(rest)?;
             let main = find_main(rest, true);
             let codec = main.and_then(|(codec, _)| codec).unwrap_or(first_codec);
             Some(Head {
                 packet,
                 codec,
                 main: main.map(|(_, body)| body),
+                track: after.first().copied().unwrap_or(0),
             })
         }
         _ => None,

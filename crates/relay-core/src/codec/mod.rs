@@ -5,6 +5,7 @@
 
 mod audio;
 mod enhanced;
+mod nal;
 mod video;
 
 use crate::flv::TagKind;
@@ -22,21 +23,52 @@ impl Codec {
     pub const AAC: Self = Self(*b"mp4a");
     /// MP3.
     pub const MP3: Self = Self(*b".mp3");
+
+    /// Whether its frames are NAL units that are read for places to begin.
+    const fn has_units(self) -> bool {
+        matches!(&self.0, b"avc1" | b"hvc1")
+    }
+}
+
+/// What besides metadata and the main tracks' configurations one who joins has to be told (R39): each kind of it, of each track,
+/// holds until the next of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Extra {
+    /// The packet type of enhanced RTMP: a configuration, the colours of HDR, the places of channels.
+    packet: u8,
+    /// The track's id.
+    track: u8,
 }
 
 /// What a relay needs to know of a tag's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TagInfo {
-    /// A coded video frame at which a decoder can start.
+    /// A coded video frame at which a decoder can start, by its sender's flag or by what it is coded as.
     pub keyframe: bool,
+    /// A coded video frame that is none, from which on a decoder gets a whole picture within some frames all the same (R44).
+    pub recovery: bool,
     /// A codec's configuration, needed before the first frame.
     pub sequence_header: bool,
     /// `onMetaData`.
     pub metadata: bool,
     /// The end of a sequence: no frame, and no configuration.
     pub end_of_sequence: bool,
+    /// Neither frame nor configuration of the main track: an order to the player, what is said of the picture or the
+    /// channels, another track's configuration.
+    pub beside: bool,
+    /// What it replaces, if it says something that a decoder needs and that holds until it is said anew.
+    pub extra: Option<Extra>,
     /// The codec, where the body names it.
     pub codec: Option<Codec>,
+    /// The configuration is another codec's than the body's label says (R34).
+    pub mislabelled: bool,
+}
+
+impl TagInfo {
+    /// Whether it is a coded frame of sound or picture, and not something beside them.
+    pub const fn is_frame(&self, kind: TagKind) -> bool {
+        !matches!(kind, TagKind::Script) && !self.sequence_header && !self.end_of_sequence && !self.beside
+    }
 }
 
 /// Classifies a tag by its first bytes; any bytes at all give an answer.

@@ -1,6 +1,7 @@
 //! Video bodies.
 
 use super::enhanced::{self, CODED_FRAMES, SEQUENCE_END, SEQUENCE_START};
+use super::nal::{self, Entry};
 use super::{Codec, TagInfo};
 
 /// Frame types, in the upper bits of the first byte.
@@ -12,6 +13,9 @@ const CODED_FRAMES_X: u8 = 3;
 const METADATA: u8 = 4;
 const MPEG2TS_SEQUENCE_START: u8 = 5;
 const MULTITRACK: u8 = 6;
+
+/// The composition time, 24 bits with a sign, that stands before the units of a frame (R42).
+const COMPOSITION_BYTES: usize = 3;
 
 pub(super) fn classify(payload: &[u8]) -> TagInfo {
     let Some((first, rest)) = payload.split_first() else {
@@ -33,17 +37,36 @@ fn legacy(frame_type: u8, codec: u8, rest: &[u8]) -> TagInfo {
         _ => {
             return TagInfo {
                 keyframe: key,
+                beside: frame_type == COMMAND,
                 ..TagInfo::default()
             };
         }
     };
     let packet = rest.first().copied();
+    let body = rest.get(1 + COMPOSITION_BYTES..).unwrap_or_default();
+    let entry = match packet {
+        Some(1) => entry(frame_type, codec, body),
+        _ => Entry::default(),
+    };
+    let sequence_header = packet == Some(0) && frame_type != COMMAND;
+    let mislabelled = sequence_header && codec == Codec::AVC && nal::is_hevc_configuration(body);
     TagInfo {
-        keyframe: key && packet == Some(1),
-        sequence_header: packet == Some(0) && frame_type != COMMAND,
+        keyframe: key && packet == Some(1) || entry.intra,
+        recovery: entry.recovery,
+        sequence_header,
         end_of_sequence: packet == Some(2),
-        codec: Some(codec),
+        beside: frame_type == COMMAND && packet != Some(2),
+        codec: Some(if mislabelled { Codec::HEVC } else { codec }),
+        mislabelled,
         ..TagInfo::default()
+    }
+}
+
+/// What the units of a frame say that is not flagged as a keyframe already; a flag is believed.
+fn entry(frame_type: u8, codec: Codec, units: &[u8]) -> Entry {
+    match frame_type {
+        KEYFRAME | COMMAND => Entry::default(),
+        _ => nal::entry(codec, units),
     }
 }
 
@@ -52,17 +75,32 @@ fn by_four_cc(frame_type: u8, packet: u8, rest: &[u8]) -> Option<TagInfo> {
     let (packet, rest) = enhanced::skip_modifiers(packet, rest)?;
     if frame_type == COMMAND && packet != METADATA {
         // A command to the player's buffer: one byte, no codec.
-        return None;
+        return Some(TagInfo {
+            beside: true,
+            ..TagInfo::default()
+        });
     }
     let head = enhanced::parse(packet, MULTITRACK, rest)?;
     let main = head.main.is_some();
     let coded =
         matches!(head.packet, CODED_FRAMES | CODED_FRAMES_X) && head.main.is_some_and(|b| !b.is_empty());
     let config = matches!(head.packet, SEQUENCE_START | MPEG2TS_SEQUENCE_START);
+    let says = head.packet == METADATA || config && !main;
+    let entry = match (head.packet, head.main) {
+        (CODED_FRAMES, Some(body)) if head.codec.has_units() => {
+            let units = body.get(COMPOSITION_BYTES..).unwrap_or_default();
+            entry(frame_type, head.codec, units)
+        }
+        (CODED_FRAMES_X, Some(units)) if head.codec.has_units() => entry(frame_type, head.codec, units),
+        _ => Entry::default(),
+    };
     Some(TagInfo {
-        keyframe: frame_type == KEYFRAME && coded,
+        keyframe: frame_type == KEYFRAME && coded || entry.intra,
+        recovery: entry.recovery,
         sequence_header: config && main,
         end_of_sequence: head.packet == SEQUENCE_END && main,
+        beside: says || head.packet == SEQUENCE_END && !main,
+        extra: head.extra(says),
         codec: Some(head.codec),
         ..TagInfo::default()
     })
@@ -71,6 +109,7 @@ fn by_four_cc(frame_type: u8, packet: u8, rest: &[u8]) -> Option<TagInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Extra;
 
     fn key(codec: &[u8; 4]) -> TagInfo {
         TagInfo {
@@ -90,6 +129,15 @@ mod tests {
 
     fn frame(codec: &[u8; 4]) -> TagInfo {
         TagInfo {
+            codec: Some(Codec(*codec)),
+            ..TagInfo::default()
+        }
+    }
+
+    fn beside(codec: &[u8; 4], packet: u8, track: u8) -> TagInfo {
+        TagInfo {
+            beside: true,
+            extra: Some(Extra { packet, track }),
             codec: Some(Codec(*codec)),
             ..TagInfo::default()
         }
@@ -129,7 +177,7 @@ mod tests {
             assert!(classify(&body(0x92)).end_of_sequence);
             assert_eq!(
                 classify(&body(0x94)),
-                frame(codec),
+                beside(codec, 4, 0),
                 "metadata is neither frame nor configuration"
             );
         }
@@ -154,7 +202,7 @@ mod tests {
         );
         assert_eq!(
             classify(b"\x96\x00hvc1\x01conf"),
-            frame(b"hvc1"),
+            beside(b"hvc1", 0, 1),
             "the configuration of another track"
         );
         assert_eq!(
@@ -172,7 +220,65 @@ mod tests {
             key(b"av01"),
             "a time of nanoseconds before it"
         );
-        assert_eq!(classify(b"\xD1\x00"), TagInfo::default(), "a command");
+        let command = TagInfo {
+            beside: true,
+            ..TagInfo::default()
+        };
+        assert_eq!(classify(b"\xD1\x00"), command);
+        assert_eq!(classify(b"\x52\x00"), command);
         assert_eq!(classify(b"\x97\xff"), TagInfo::default(), "cut short");
+    }
+
+    /// A frame of one unit in each form that carries units, none flagged as a keyframe.
+    fn unflagged(avc: &[u8], hevc: &[u8]) -> Vec<TagInfo> {
+        let unit = |unit: &[u8]| [&(unit.len() as u32).to_be_bytes(), unit].concat();
+        let legacy = |codec: u8, body: &[u8]| [&[0x20 | codec, 1, 0, 0, 80], &unit(body)[..]].concat();
+        let enhanced = |first: u8, codec: &[u8], body: &[u8]| {
+            let composition: &[u8] = if first == 0xA1 { &[0, 0, 80] } else { &[] };
+            [&[first], codec, composition, &unit(body)[..]].concat()
+        };
+        let bodies = [
+            legacy(7, avc),
+            legacy(12, hevc),
+            enhanced(0xA1, b"avc1", avc),
+            enhanced(0xA3, b"avc1", avc),
+            enhanced(0xA1, b"hvc1", hevc),
+            enhanced(0xA3, b"hvc1", hevc),
+        ];
+        bodies.iter().map(|body| classify(body)).collect()
+    }
+
+    #[test]
+    fn r44_an_unflagged_place_to_begin_is_found_in_each_form() {
+        for info in unflagged(b"\x65idr", b"\x2a\x01cra") {
+            assert!(info.keyframe && !info.recovery);
+        }
+        for info in unflagged(b"\x06\x06\x01\xc4\x80", b"\x4e\x01\x06\x01\xc4\x80") {
+            assert!(!info.keyframe && info.recovery);
+        }
+        for info in unflagged(b"\x41slice", b"\x02\x01trail") {
+            assert!(!info.keyframe && !info.recovery);
+        }
+    }
+
+    /// The beginnings of two frames that x264 wrote, of an open group and of a gradual refresh, without the flag that its
+    /// muxer gave them.
+    #[test]
+    fn r44_recovery_points_of_a_real_encoder_are_found() {
+        let open = b"\x27\x01\0\0\x50\0\0\0\x05\x06\x06\x01\xc4\x80\0\0\x06\xe9\x41\x88\xfc";
+        let refresh = b"\x27\x01\0\0\0\0\0\0\x06\x06\x06\x02\x13\x10\x80\0\0\x07\x7e\x41\x9a\x40";
+        for frame in [&open[..], refresh] {
+            let info = classify(frame);
+            assert!(info.recovery && !info.keyframe);
+        }
+    }
+
+    #[test]
+    fn r34_hevc_under_the_number_of_avc_is_recognised() {
+        let record = b"\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x5d\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\x03";
+        let info = classify(&[&b"\x17\x00\0\0\0"[..], record].concat());
+        assert!(info.sequence_header && info.mislabelled);
+        assert_eq!(info.codec, Some(Codec::HEVC));
+        assert!(!classify(&[&b"\x1c\x00\0\0\0"[..], record].concat()).mislabelled);
     }
 }

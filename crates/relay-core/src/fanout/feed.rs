@@ -113,36 +113,23 @@ impl Feed {
     /// Where a joiner begins, and what it gets first. Without any start point left it begins at the live edge and waits
     /// for the next one there.
     pub(super) fn join(&mut self) -> (u64, Bytes) {
-        let Some(newest) = self.view.newest_start() else {
-            let headers = self.stream.headers();
+        let newest = self.view.newest_start();
+        let headers = self.stream.joiners_headers(newest.map(|newest| &newest.start));
+        let Some(newest) = newest else {
             let time = self.stream.last_time().unwrap_or(0);
             return (self.view.end(), self.flavour.prelude(&headers, time));
         };
-        let (offset, sequence) = (newest.offset, newest.start.sequence);
-        let known = self.stream.headers();
-        if self
-            .prelude
-            .as_ref()
-            .is_none_or(|prelude| prelude.sequence != sequence || prelude.known != known)
-        {
-            // A track that showed up after the start point is told of all the same (R37).
-            let mut headers = Headers::clone(&newest.start.headers);
-            headers.has_audio |= known.audio_present();
-            headers.has_video |= known.video_present();
-            let bytes = self.flavour.prelude(&headers, newest.start.time);
-            self.prelude = Some(Prelude {
-                sequence,
-                known,
-                bytes,
-            });
-        }
-        (
-            offset,
-            self.prelude
-                .as_ref()
-                .map(|prelude| prelude.bytes.clone())
-                .unwrap_or_default(),
-        )
+        let sequence = newest.start.sequence;
+        let made = self.prelude.take();
+        let made = made.filter(|made| made.sequence == sequence && made.headers == headers);
+        let prelude = made.unwrap_or_else(|| Prelude {
+            sequence,
+            bytes: self.flavour.prelude(&headers, newest.start.time),
+            headers,
+        });
+        let bytes = prelude.bytes.clone();
+        self.prelude = Some(prelude);
+        (newest.offset, bytes)
     }
 }
 
@@ -150,7 +137,10 @@ impl Feed {
 struct Prelude {
     /// The start point's record.
     sequence: u64,
-    /// The stream's newest headers when it was made.
-    known: Arc<Headers>,
+    /// What it says.
+    headers: Headers,
     bytes: Bytes,
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use super::choice;
 use crate::cascade::control::{ControlDecoder, ControlError, encode};
 use crate::cascade::frame::encode_header;
 use crate::cascade::{Decoder, FrameError, Item, Message};
+use crate::stream::KeptExtra;
 
 /// Reads the data as a group or as a control stream, whole and in pieces: both read the same, no more is given out than
 /// came in, and what was understood is the same again after it was written.
@@ -62,10 +63,11 @@ fn check_group(items: &[Item], came: usize) {
                 again.push(encode_header(header));
                 assert_eq!(again.poll(), Ok(Some(item.clone())));
             }
-            Item::Preface(_, payload) => {
+            Item::Preface(_, payload) | Item::Extra(KeptExtra { payload, .. }) => {
                 assert_eq!(tags, 0, "a preface comes before the first tag");
                 given += payload.len();
             }
+            Item::Stated(_) => assert_eq!(tags, 0, "as part of a preface"),
             Item::Tag(tag) => {
                 tags += 1;
                 given += tag.payload.len();

@@ -175,6 +175,8 @@ impl Lane {
                         TagKind::Video => headers.video = Some(payload),
                         TagKind::Audio => headers.audio = Some(payload),
                     },
+                    Item::Extra(extra) => headers.extras.push(extra),
+                    Item::Stated(stated) => headers.stated = stated,
                     Item::Tag(tag) => {
                         self.intake
                             .handle_tag(&self.entry, header, &headers, index, &tag)?;

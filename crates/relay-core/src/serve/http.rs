@@ -120,7 +120,7 @@ impl Connection<'_> {
             .decide(&stream, Scheme::Http, hop::count(head.query()))
         {
             Verdict::Serve if method == Method::Head => return self.answer(response).await,
-            Verdict::Serve => {}
+            Verdict::Serve => self.site.know_tracks(&stream).await,
             Verdict::Elsewhere(endpoint) => return self.send_on(&endpoint, head).await,
             Verdict::Refuse(refusal) => {
                 return self.refuse(JoinOutcome::Full, refusal.sentence(), method).await;

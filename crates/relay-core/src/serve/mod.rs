@@ -29,7 +29,7 @@ pub use metrics::{JoinOutcome, ServeMetrics};
 
 use crate::clock::Clock;
 use crate::fanout::Fanout;
-use crate::stream::{Hub, Stream};
+use crate::stream::{Hub, Stream, TRACK_WAIT_MS};
 use ingest::Ingest;
 
 /// Limits of the accepting side.
@@ -143,5 +143,16 @@ impl Site {
         tokio::time::timeout(self.limits.start_wait, ready)
             .await
             .unwrap_or(false)
+    }
+
+    /// Waits until it is known which tracks `stream` has, for as long as that may take and no longer: a FLV's first bytes
+    /// say it, and cannot be taken back (R37). Most streams have said it before anybody asks.
+    async fn know_tracks(&self, stream: &Stream) {
+        let mut changes = stream.watch();
+        let known =
+            async { while !stream.knows_tracks() && !stream.ended() && changes.changed().await.is_ok() {} };
+        let patience = self.limits.start_wait.min(Duration::from_millis(TRACK_WAIT_MS));
+        // Either way what is known by then is what is said.
+        let _ = tokio::time::timeout(patience, known).await;
     }
 }

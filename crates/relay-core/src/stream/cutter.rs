@@ -1,8 +1,9 @@
 //! The group cutter: where, in arrival order, a stream's tags are cut into groups.
 //!
-//! A group begins at a video keyframe; or, without video, at an audio tag every two seconds; or as a flagged
-//! *continuation* when a group has grown too long or too large. Only the first two are start points: places where a
-//! reader who knows the headers can begin to decode. Nothing is re-sorted by time.
+//! A group begins at a video keyframe, or at a recovery point; or, without video, at an audio tag every two seconds; or as
+//! a flagged *continuation* when a group has grown too long or too large. Only the first are start points: places where a
+//! reader who knows the headers can begin to decode. A stream that never has any, or none for a minute, gets start points
+//! where it is continued: its decoders have to begin somewhere (R44). Nothing is re-sorted by time.
 
 use crate::clock::Now;
 use crate::flv::TagKind;
@@ -22,6 +23,18 @@ pub const MAX_GROUP_MS: u64 = 15_000;
 /// A group larger than this is continued in another: 16 MiB, about the same 15 s at 8 Mbit/s.
 pub const MAX_GROUP_BYTES: u64 = 16 << 20;
 
+/// A group of more tags than this is continued in another: 15 s of 60 frames and 50 packets of sound a second have a tenth of
+/// them, so that only a stream of tiny tags, whose index would outgrow its bytes, meets it.
+pub const MAX_GROUP_TAGS: u32 = 16_384;
+
+/// A stream that has shown keyframes and shows none for so long is taken for one without (R44): one who joins then sees a
+/// picture that mends itself, or one that comes with the next keyframe, instead of waiting for what may never come. It
+/// bounds what a joiner is behind, too (R43).
+pub const KEYFRAME_LOST_MS: u64 = 60_000;
+
+/// Recovery points nearer to the last start point than this begin no group: encoders exist that mark every frame so.
+pub const RECOVERY_APART_MS: u64 = 1_000;
+
 /// How a group begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -40,6 +53,8 @@ pub struct Arrival {
     pub frame: bool,
     /// It is a video keyframe.
     pub keyframe: bool,
+    /// It is none, and a decoder can begin with it all the same.
+    pub recovery: bool,
     /// Its output time.
     pub time: u64,
     /// Its payload's size.
@@ -50,13 +65,18 @@ pub struct Arrival {
 #[derive(Clone, Debug, Default)]
 pub struct Cutter {
     group: Option<Group>,
+    /// When the newest start point was.
+    start: Option<Moment>,
     video: Option<Moment>,
+    /// A place where video can be begun has been seen.
+    keyed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Group {
     since: Moment,
     bytes: u64,
+    tags: u32,
 }
 
 /// A moment on the stream's and on this node's clock. They agree but for a burst (media runs ahead) and for an encoder
@@ -83,13 +103,22 @@ impl Cutter {
         };
         let cut = self.decide(tag, at);
         if cut.is_some() {
-            self.group = Some(Group { since: at, bytes: 0 });
+            self.group = Some(Group {
+                since: at,
+                bytes: 0,
+                tags: 0,
+            });
+        }
+        if cut == Some(Cut::Start) {
+            self.start = Some(at);
         }
         if let Some(group) = &mut self.group {
             group.bytes += tag.bytes as u64;
+            group.tags = group.tags.saturating_add(1);
         }
         if tag.kind == TagKind::Video && tag.frame {
             self.video = Some(at);
+            self.keyed |= tag.keyframe || tag.recovery;
         }
         cut
     }
@@ -101,12 +130,23 @@ impl Cutter {
         if tag.keyframe {
             return Some(Cut::Start);
         }
+        let since_start = self.start.map_or(u64::MAX, |start| start.passed(at));
+        if tag.recovery && since_start >= RECOVERY_APART_MS {
+            return Some(Cut::Start);
+        }
         let age = group.since.passed(at);
         if tag.kind == TagKind::Audio && tag.frame && age >= AUDIO_GROUP_MS && self.is_without_video(at) {
             return Some(Cut::Start);
         }
-        let full = group.bytes + tag.bytes as u64 > MAX_GROUP_BYTES;
-        (full || age >= MAX_GROUP_MS).then_some(Cut::Continuation)
+        let full = group.bytes + tag.bytes as u64 > MAX_GROUP_BYTES || group.tags >= MAX_GROUP_TAGS;
+        if !full && age < MAX_GROUP_MS {
+            return None;
+        }
+        let waits_for_keyframe = self.keyed && since_start < KEYFRAME_LOST_MS;
+        Some(match waits_for_keyframe || self.is_without_video(at) {
+            true => Cut::Continuation,
+            false => Cut::Start,
+        })
     }
 
     fn is_without_video(&self, at: Moment) -> bool {
@@ -128,6 +168,7 @@ mod tests {
             kind: TagKind::Audio,
             frame: true,
             keyframe: false,
+            recovery: false,
             time,
             bytes: 200,
         }
@@ -138,6 +179,7 @@ mod tests {
             kind: TagKind::Video,
             frame: true,
             keyframe,
+            recovery: false,
             time,
             bytes: 4_000,
         }
@@ -223,5 +265,63 @@ mod tests {
         assert_eq!(cutter.cut(header, START.plus_ms(2_500)), None);
         let cut = cutter.cut(audio(2_500), START.plus_ms(2_500));
         assert_eq!(cut, Some(Cut::Start));
+    }
+
+    #[test]
+    fn r44_a_stream_without_any_keyframe_is_begun_where_it_is_continued() {
+        let tags = (0..1_000_u64).map(|n| video(n * 40, false));
+        let cuts = run(&mut Cutter::default(), tags);
+        assert_eq!(
+            cuts,
+            [(0, Cut::Start), (15_000, Cut::Start), (30_000, Cut::Start)]
+        );
+    }
+
+    #[test]
+    fn r44_keyframes_that_stop_are_waited_for_a_minute() {
+        let tags = (0..3_000_u64).map(|n| video(n * 40, n == 0 || n * 40 == 100_000));
+        let cuts = run(&mut Cutter::default(), tags);
+        let starts: Vec<_> = cuts
+            .iter()
+            .filter(|cut| cut.1 == Cut::Start)
+            .map(|cut| cut.0)
+            .collect();
+        assert_eq!(
+            starts,
+            [0, 60_000, 100_000],
+            "and are what counts when they are back"
+        );
+        let starts_late = cuts.iter().find(|cut| cut.0 == 75_000);
+        assert_eq!(starts_late, Some(&(75_000, Cut::Continuation)), "a minute each");
+    }
+
+    #[test]
+    fn r44_recovery_points_begin_groups_but_not_each_frame_one() {
+        let tags = |every: u64| {
+            (0..250_u64).map(move |n| Arrival {
+                recovery: n % every == 0,
+                ..video(n * 40, n == 0)
+            })
+        };
+        let sparse = run(&mut Cutter::default(), tags(50));
+        let starts: Vec<_> = (0..5).map(|n| (n * 2_000, Cut::Start)).collect();
+        assert_eq!(sparse, starts);
+        let each = run(&mut Cutter::default(), tags(1));
+        assert_eq!(each.len(), 10, "one each second");
+    }
+
+    #[test]
+    fn r43_a_group_of_many_tags_is_continued() {
+        let mut cutter = Cutter::default();
+        let tags = (0..20_000_u64).map(|n| Arrival {
+            bytes: 10,
+            ..video(n / 10, n == 0)
+        });
+        let cuts = run(&mut cutter, tags);
+        let expected = [
+            (0, Cut::Start),
+            (u64::from(MAX_GROUP_TAGS) / 10, Cut::Continuation),
+        ];
+        assert_eq!(cuts, expected);
     }
 }

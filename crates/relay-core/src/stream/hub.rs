@@ -1,13 +1,14 @@
 //! The hub: all live streams of a node, and the one memory budget of their logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use super::key::StreamKey;
 use super::live::{LogConfig, Stream};
+use super::tracks::Stated;
 
 /// How many streams and how much memory a node holds.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,7 @@ pub struct Hub {
     streams: RwLock<BTreeMap<StreamKey, Arc<Stream>>>,
     version: watch::Sender<u64>,
     counters: HubCounters,
+    stated: OnceLock<HashMap<StreamKey, Stated>>,
 }
 
 impl Hub {
@@ -64,7 +66,14 @@ impl Hub {
             streams: RwLock::default(),
             version: watch::Sender::new(0),
             counters: HubCounters::default(),
+            stated: OnceLock::new(),
         }
+    }
+
+    /// From now on the operator's word on these streams' tracks counts. Only the first call does.
+    pub fn state_tracks(&self, stated: impl IntoIterator<Item = (StreamKey, Stated)>) {
+        // A second call would be a mistake of ours, and harmless.
+        let _ = self.stated.set(stated.into_iter().collect());
     }
 
     /// The stream of that name, made if there is none or if the one there has ended.
@@ -82,6 +91,9 @@ impl Hub {
             });
         }
         let stream = Arc::new(Stream::new(key.clone(), self.config.log));
+        if let Some(stated) = self.stated.get().and_then(|stated| stated.get(key)) {
+            stream.state_tracks(*stated);
+        }
         streams.insert(key.clone(), Arc::clone(&stream));
         drop(streams);
         self.announce();

@@ -16,6 +16,8 @@ use crate::clock::Now;
 use crate::flavour::Flavour;
 use crate::flv::{Tag, TagKind};
 
+mod facts;
+
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct LogConfig {
@@ -115,6 +117,8 @@ pub struct StreamState {
     pub log_bytes: usize,
     /// The origin's wall clock at the first tag of the newest group, in microseconds.
     pub origin_us: Option<u64>,
+    /// Start points given up because too much had come behind them (R43).
+    pub outgrown: u64,
 }
 
 /// A live stream.
@@ -348,6 +352,7 @@ impl Stream {
             groups: log.totals.groups,
             log_bytes: log.bytes(),
             origin_us: log.groups.back().map(|group| group.head.origin_us),
+            outgrown: log.totals.outgrown,
         }
     }
 

@@ -9,9 +9,12 @@ use bytes::Bytes;
 use super::group::{Group, Position};
 use super::headers::Headers;
 use super::live::{Lease, LoggedTag, Read};
+use super::metadata;
 use super::rate::Rate;
 use super::store::Store;
+use super::tracks::{Stated, Tracks};
 use super::view::Start;
+use super::warnings::{Seen, Watch};
 use crate::clock::Now;
 use crate::codec;
 use crate::flavour::Flavour;
@@ -28,6 +31,13 @@ const SIDE_WINDOW_MS: u64 = 20_000;
 /// times never step back; encoders interleave to within a second or two.
 const MAX_SKEW_MS: u64 = 10_000;
 
+/// What a joiner is given at once at most: a start point with more than this behind it is none any more, and joiners wait for
+/// the next one (R43). A minute at 17 Mbit/s, ten seconds at 100; beyond it the burst itself would make a joiner late.
+pub(super) const MAX_BURST_BYTES: u64 = 128 << 20;
+
+/// The same in tags: a minute has some 7,000.
+const MAX_BURST_TAGS: u64 = 65_536;
+
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) main: Store,
@@ -39,6 +49,12 @@ pub(super) struct Log {
     pub(super) ended: bool,
     pub(super) totals: Totals,
     pub(super) rate: Rate,
+    pub(super) tracks: Tracks,
+    pub(super) watch: Watch,
+    /// The epoch that these two are of.
+    watched: Option<u64>,
+    /// What this node's operator says of the tracks.
+    stated: Stated,
     pub(super) scratch: Vec<u8>,
     /// Stores made so far: a flavour that was lost and made again is another store.
     pub(super) stores: u64,
@@ -68,6 +84,8 @@ pub(super) struct Totals {
     pub(super) groups: u64,
     pub(super) last_time: Option<u64>,
     pub(super) last_append_ms: Option<u64>,
+    /// Start points given up because too much had come behind them.
+    pub(super) outgrown: u64,
 }
 
 impl Log {
@@ -82,6 +100,10 @@ impl Log {
             ended: false,
             totals: Totals::default(),
             rate: Rate::default(),
+            tracks: Tracks::default(),
+            watch: Watch::default(),
+            watched: None,
+            stated: Stated::default(),
             scratch: Vec::new(),
             stores: 0,
         }
@@ -115,17 +137,74 @@ impl Log {
 
     pub(super) fn note_headers(&mut self, tag: &Tag) -> bool {
         let info = codec::classify(tag.kind, &tag.payload);
-        let mut headers = Headers::clone(&self.headers);
-        let replaced = headers.note(tag, &info);
-        if headers != *self.headers {
-            self.headers = Arc::new(headers);
+        let replaced = self.headers.may_change(tag.kind, &info) && {
+            let mut headers = Headers::clone(&self.headers);
+            let replaced = headers.note(tag, &info);
+            if headers != *self.headers {
+                self.headers = Arc::new(headers);
+            }
+            replaced
+        };
+        self.watch_epoch();
+        if replaced {
+            self.watch_headers();
         }
+        let is_frame = info.is_frame(tag.kind);
+        self.tracks.note(tag.kind, is_frame, tag.time);
+        let seen = Seen {
+            kind: tag.kind,
+            is_frame,
+            is_start: info.keyframe || info.recovery,
+            time: tag.time,
+            bytes: tag.payload.len(),
+        };
+        self.watch.note(seen, &self.tracks);
         replaced
+    }
+
+    /// Another epoch is another publisher: what was known of the one before is of no use.
+    fn watch_epoch(&mut self) {
+        let epoch = self.groups.back().map(|group| group.head.epoch);
+        if self.watched != epoch {
+            self.watched = epoch;
+            self.tracks.restart();
+            self.watch = Watch::default();
+            self.watch_headers();
+        }
+    }
+
+    /// Takes the operator's word on the tracks.
+    pub(super) fn state_tracks(&mut self, stated: Stated) {
+        self.stated = stated;
+        let headers = Headers::clone(&self.headers);
+        self.headers = Arc::new(Headers {
+            stated: stated.or(headers.stated),
+            ..headers
+        });
+        self.watch_headers();
+    }
+
+    /// Takes what the headers in force say of the tracks.
+    fn watch_headers(&mut self) {
+        let headers = &self.headers;
+        self.tracks.state(headers.stated);
+        self.tracks
+            .configure(headers.audio.is_some(), headers.video.is_some());
+        let said = headers.metadata.as_deref().map(metadata::announcement);
+        if let Some(said) = said.filter(|said| !said.empty) {
+            self.tracks.announce(said.audio, said.video);
+        }
+        let label = headers
+            .video
+            .as_deref()
+            .map(|header| codec::classify(TagKind::Video, header));
+        self.watch.note_label(label.is_some_and(|info| info.mislabelled));
     }
 
     /// Takes over the headers that stand before the group just begun. Within an epoch a track that was seen stays known.
     pub(super) fn take_preface(&mut self, preface: &Headers) {
         let mut headers = preface.bounded();
+        headers.stated = self.stated.or(headers.stated);
         let epochs = self
             .groups
             .iter()
@@ -138,6 +217,8 @@ impl Log {
             headers.has_audio |= self.headers.has_audio;
         }
         self.headers = Arc::new(headers);
+        self.watch_epoch();
+        self.watch_headers();
         let (first_record, headers) = (self.main.next(), Arc::clone(&self.headers));
         if let Some(group) = self.groups.back_mut() {
             group.first_record = first_record;
@@ -249,7 +330,7 @@ impl Log {
         let of_groups = self.groups.iter().map(|group| &group.headers);
         of_groups
             .chain([&self.headers])
-            .any(|headers| headers.of(kind).is_some_and(|header| **header == *payload))
+            .any(|headers| headers.contain(kind, payload))
     }
 
     pub(super) fn lease(&mut self, flavour: Flavour) -> io::Result<Lease> {
@@ -287,6 +368,7 @@ impl Log {
     }
 
     pub(super) fn trim(&mut self, window_ms: u64, now: Now) {
+        self.give_up_outgrown_start();
         // Without a start point the window alone decides.
         let keep = self.starts.back().map_or(u64::MAX, |start| start.sequence);
         self.trim_to(keep, now.mono_ms.saturating_sub(window_ms));
@@ -301,6 +383,20 @@ impl Log {
             if now.mono_ms.saturating_sub(since) >= SIDE_LINGER_MS {
                 *slot = None;
             }
+        }
+    }
+
+    /// Gives up the newest start point, and with it the older ones, once more has come behind it than a joiner should get at
+    /// once. What is kept is whole all the same: joiners are given the headers and wait for the next start point, and who is
+    /// there already goes on.
+    fn give_up_outgrown_start(&mut self) {
+        let Some(start) = self.starts.back() else { return };
+        let begins = self.main.record(start.sequence).map_or(0, |record| record.offset);
+        let bytes = self.main.end().saturating_sub(begins);
+        let tags = self.main.next().saturating_sub(start.sequence);
+        if bytes > MAX_BURST_BYTES || tags > MAX_BURST_TAGS {
+            self.starts.clear();
+            self.totals.outgrown += 1;
         }
     }
 
@@ -334,6 +430,6 @@ impl Log {
 
     pub(super) fn bytes(&self) -> usize {
         let side: usize = self.side.iter().flatten().map(|side| side.store.bytes()).sum();
-        self.main.bytes() + side
+        self.main.bytes() + self.tags.len() * size_of::<TagNote>() + side
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Announcement {
     pub(super) empty: bool,
     /// It names video.
     pub(super) video: bool,
+    /// It names audio.
+    pub(super) audio: bool,
 }
 
 /// Reads an `onMetaData` message. One that cannot be read to its end is passed on all the same, as one that announces
@@ -24,17 +26,22 @@ pub(super) fn announcement(payload: &[u8]) -> Announcement {
         return Announcement {
             empty: false,
             video: true,
+            audio: true,
         };
     };
     Announcement {
         empty: value.properties().is_empty(),
-        video: names_video(&value),
+        video: names(&value, ["videocodecid", "videodatarate", "width", "hasVideo"]),
+        audio: names(
+            &value,
+            ["audiocodecid", "audiodatarate", "audiosamplerate", "hasAudio"],
+        ),
     }
 }
 
-/// Encoders without a camera leave these out, or set them to zero, false or nothing.
-fn names_video(value: &Value) -> bool {
-    ["videocodecid", "videodatarate", "width", "hasVideo"]
+/// Encoders without a camera, or a microphone, leave these out, or set them to zero, false or nothing.
+fn names(value: &Value, properties: [&str; 4]) -> bool {
+    properties
         .into_iter()
         .filter_map(|name| value.get(name))
         .any(|property| match property {
@@ -67,10 +74,19 @@ mod tests {
     }
 
     #[test]
+    fn tells_audio_from_none() {
+        let of = |value: &Value| announcement(&metadata(value)).audio;
+        assert!(of(&Value::object([("audiocodecid", Value::from(10.0))])));
+        assert!(of(&Value::object([("audiosamplerate", Value::from(44_100.0))])));
+        assert!(!of(&Value::object([("audiocodecid", Value::from(0.0))])));
+        assert!(!of(&Value::object([("videocodecid", Value::from(7.0))])));
+    }
+
+    #[test]
     fn an_empty_or_broken_message_is_told() {
         assert!(announcement(&metadata(&Value::EcmaArray(Vec::new()))).empty);
         assert!(announcement(b"\x02\x00\x0aonMetaData").empty);
         let broken = announcement(b"\x02\x00\x0aonMetaData\x03\x00");
-        assert!(!broken.empty && broken.video);
+        assert!(!broken.empty && broken.video && broken.audio);
     }
 }

@@ -21,6 +21,7 @@ use super::group::GroupHead;
 use super::headers::Headers;
 use super::session::{Admission, Session};
 use super::timeline::{Placed, Repairs, Timeline};
+use super::tracks::Tracks;
 use crate::clock::Now;
 use crate::codec::{self, TagInfo};
 use crate::flv::{Tag, TagKind};
@@ -105,6 +106,7 @@ pub struct Publisher {
     lineage: Lineage,
     timeline: Timeline,
     cutter: Cutter,
+    tracks: Tracks,
     session: Option<Session>,
     sessions: u64,
     /// Since when nobody publishes, unless the stream has ended or never begun.
@@ -124,6 +126,7 @@ impl Publisher {
             lineage: Lineage::restored(mark),
             timeline: Timeline::default(),
             cutter: Cutter::default(),
+            tracks: Tracks::default(),
             session: None,
             sessions: 0,
             vacant_since_ms: None,
@@ -179,7 +182,12 @@ impl Publisher {
             if !session.has_begun() {
                 return Ok(());
             }
-        } else if kind != TagKind::Script && !info.end_of_sequence {
+        } else if let Some(extra) = info.extra {
+            session.keep_extra(kind, extra, &payload)?;
+            if !session.has_begun() {
+                return Ok(());
+            }
+        } else if info.is_frame(kind) {
             let admission = session.admit(kind, info, now)?;
             return self.handle_frame(admission, info, Message { kind, time, payload }, now);
         } else if !session.has_begun() {
@@ -306,11 +314,30 @@ impl Publisher {
             self.begin_epoch(now);
             (time, cut) = self.place(&message, info, now)?;
         }
+        self.introduce(message.kind, time, now);
         if let Some(cut) = cut {
             self.begin_group(cut, time, now);
         }
         self.append(message, time, now);
         Ok(())
+    }
+
+    /// A track that was gone is back: those who joined meanwhile get its sequence header, which they were spared (R37).
+    fn introduce(&mut self, kind: TagKind, time: u64, now: Now) {
+        let gone = self.next_group > 0 && self.tracks.is_gone(kind);
+        self.tracks.note(kind, true, time);
+        let header = self.session.as_ref().filter(|_| gone);
+        if let Some(payload) = header.and_then(|session| session.headers().of(kind).cloned()) {
+            self.append(
+                Message {
+                    kind,
+                    time: 0,
+                    payload,
+                },
+                time,
+                now,
+            );
+        }
     }
 
     fn place(&mut self, frame: &Message, info: TagInfo, now: Now) -> Result<(u64, Option<Cut>), Dropped> {
@@ -321,6 +348,7 @@ impl Publisher {
             kind: frame.kind,
             frame: true,
             keyframe: info.keyframe,
+            recovery: info.recovery,
             time,
             bytes: frame.payload.len(),
         };
@@ -329,10 +357,12 @@ impl Publisher {
 
     fn append_beside(&mut self, message: Message, now: Now) {
         let time = self.timeline.place_beside(message.kind, message.time);
+        self.tracks.note(message.kind, false, time);
         let arrival = Arrival {
             kind: message.kind,
             frame: false,
             keyframe: false,
+            recovery: false,
             time,
             bytes: message.payload.len(),
         };
@@ -355,6 +385,7 @@ impl Publisher {
         let beginning = self.lineage.begin(now);
         self.timeline.begin(beginning.first_time, now);
         self.cutter = Cutter::default();
+        self.tracks.restart();
         self.next_group = 0;
         self.overtaken = false;
         self.steps.extend(self.lineage.mark(now).map(Step::Epoch));

@@ -9,7 +9,7 @@ use super::dropped::Dropped;
 use super::headers::Headers;
 use super::metadata;
 use crate::clock::Now;
-use crate::codec::TagInfo;
+use crate::codec::{Extra, TagInfo};
 use crate::flv::TagKind;
 
 /// How long audio waits for video that is announced, or may be: metadata promised it or there was none to ask.
@@ -107,10 +107,16 @@ impl Session {
         Ok(())
     }
 
+    /// Keeps what else one who joins has to be told.
+    pub(super) fn keep_extra(&mut self, kind: TagKind, extra: Extra, payload: &Bytes) -> Result<(), Dropped> {
+        let kept = self.headers.keep_extra(kind, extra, payload);
+        kept.then_some(()).ok_or(Dropped::DuplicateHeader)
+    }
+
     /// Takes a frame of audio or video: the session begins with it, goes on with it, or has no use for it yet.
     pub(super) fn admit(&mut self, kind: TagKind, info: TagInfo, now: Now) -> Result<Admission, Dropped> {
         match kind {
-            TagKind::Video => self.admit_video(info.keyframe, now)?,
+            TagKind::Video => self.admit_video(info.keyframe || info.recovery, now)?,
             TagKind::Audio => self.admit_audio(now)?,
             TagKind::Script => {}
         }
@@ -164,14 +170,18 @@ mod tests {
     };
     const KEY: TagInfo = TagInfo {
         keyframe: true,
-        sequence_header: false,
-        metadata: false,
-        end_of_sequence: false,
-        codec: None,
+        ..DELTA
     };
     const DELTA: TagInfo = TagInfo {
         keyframe: false,
-        ..KEY
+        recovery: false,
+        sequence_header: false,
+        metadata: false,
+        end_of_sequence: false,
+        beside: false,
+        extra: None,
+        codec: None,
+        mislabelled: false,
     };
 
     fn metadata(property: &str) -> Bytes {

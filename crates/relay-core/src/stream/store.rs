@@ -39,6 +39,13 @@ impl Store {
         }
     }
 
+    /// Begins behind so many bytes that are gone, before the first record.
+    #[cfg(test)]
+    pub(super) fn count_from(&mut self, bytes: u64) {
+        assert!(self.records.is_empty());
+        self.end = bytes;
+    }
+
     /// Appends a record of wire bytes.
     ///
     /// # Errors
@@ -116,9 +123,11 @@ impl Store {
         (offset < segment.end()).then_some(segment)
     }
 
-    /// Bytes of memory that the store accounts for.
+    /// Bytes of memory that the store accounts for, its index among them: a stream of tiny tags has more of that than of
+    /// anything else.
     pub(super) fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.written()).sum()
+        let written: usize = self.segments.iter().map(|segment| segment.written()).sum();
+        written + self.records.len() * size_of::<Record>()
     }
 
     /// Frees whole segments from the front while every record in them lies before `keep` and was appended before

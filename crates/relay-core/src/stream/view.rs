@@ -105,7 +105,9 @@ impl View {
     }
 
     fn sync_starts(&mut self, store: &Store, starts: &VecDeque<Start>) {
-        let first = self.first;
+        // A start point may have been given up although its record is held.
+        let oldest = starts.front().map_or(u64::MAX, |start| start.sequence);
+        let first = self.first.max(oldest);
         while self
             .starts
             .front()

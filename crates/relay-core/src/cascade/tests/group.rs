@@ -9,7 +9,7 @@ use super::super::frame::{
 use super::super::{Decoder, GroupHeader, GroupId, Item};
 use super::{encode_group, example, items, tag};
 use crate::flv::TagKind;
-use crate::stream::{GroupHead, Headers};
+use crate::stream::{GroupHead, Headers, KeptExtra, MAX_EXTRAS};
 
 const SPEC: &str = include_str!("../../../../../docs/cascade.md");
 
@@ -106,6 +106,32 @@ fn what_a_later_version_adds_is_skipped() {
     bytes.splice(76..76, record(0x88, &[&[0, 0, 0, 3], b"abc"]));
     assert_eq!(read([&bytes[..]]).unwrap(), items(&header, &headers, &tags));
     assert_eq!(read(bytes.chunks(1)).unwrap(), items(&header, &headers, &tags));
+}
+
+#[test]
+fn r39_extras_of_the_preface_come_along_and_are_bounded() {
+    let (header, mut headers, tags) = example();
+    let extra = |track: u8| KeptExtra {
+        kind: TagKind::Video,
+        payload: Bytes::from(vec![0x96, 0, b'h', b'v', b'c', b'1', track]),
+    };
+    headers.extras = (1..=MAX_EXTRAS as u8).map(extra).collect();
+    headers.stated.audio = Some(false);
+    let bytes = encode_group(&header, &headers, &tags);
+    for cut in [1, 7, bytes.len()] {
+        assert_eq!(read(bytes.chunks(cut)).unwrap(), items(&header, &headers, &tags));
+    }
+    let one = record(0xC9, &[&[0, 0, 0, 1, 7]]);
+    let many = one.repeat(MAX_EXTRAS + 1);
+    assert_eq!(read([&with_records(&many)[..]]), Err(FrameError::Preface));
+    for stated in [
+        record(0x81, &[&[0; 4]]),
+        [record(8, &[&[0; 8], &[0; 4]]), record(0x81, &[&[0, 0, 0, 1, 7]])].concat(),
+    ] {
+        assert_eq!(read([&with_records(&stated)[..]]), Err(FrameError::Preface));
+    }
+    let late = [&record(8, &[&[0; 8], &[0; 4]])[..], &one].concat();
+    assert_eq!(read([&with_records(&late)[..]]), Err(FrameError::Preface));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::frame::{encode_header, encode_preface, encode_seal, encode_tags};
 use super::{GroupHeader, GroupId, Item};
 use crate::flv::{Tag, TagKind};
-use crate::stream::{GroupHead, GroupSeal, Headers, LoggedTag};
+use crate::stream::{GroupHead, GroupSeal, Headers, KeptExtra, LoggedTag};
 
 /// The group of the example in the spec.
 fn example() -> (GroupHeader, Headers, Vec<Tag>) {
@@ -80,13 +80,22 @@ fn encode_group(header: &GroupHeader, headers: &Headers, tags: &[Tag]) -> Vec<u8
 
 /// What a child is to read of it.
 fn items(header: &GroupHeader, headers: &Headers, tags: &[Tag]) -> Vec<Item> {
-    let preface = headers
-        .tags(0)
-        .filter(|_| header.first_tag == 0)
-        .map(|tag| Item::Preface(tag.kind, tag.payload));
+    let main = headers.tags(0).count() - headers.extras.len();
+    let preface =
+        headers
+            .tags(0)
+            .enumerate()
+            .filter(|_| header.first_tag == 0)
+            .map(|(place, tag)| match tag {
+                Tag { kind, payload, .. } if place >= main => Item::Extra(KeptExtra { kind, payload }),
+                tag => Item::Preface(tag.kind, tag.payload),
+            });
+    let stated =
+        Some(Item::Stated(headers.stated)).filter(|_| header.first_tag == 0 && !headers.stated.is_empty());
     let tags_sent = tags[header.first_tag as usize..].iter().cloned();
     std::iter::once(Item::Header(header.clone()))
         .chain(preface)
+        .chain(stated)
         .chain(tags_sent.map(Item::Tag))
         .chain([Item::Seal(seal(tags))])
         .collect()

@@ -258,3 +258,58 @@ fn a_tag_is_known_or_altered_or_was_never_there() {
     assert_eq!(knows(far - 40, b"\x17\x01key"), Known::Beyond);
     assert_eq!(knows(far + 80, b"\x17\x01key"), Known::Beyond);
 }
+
+#[test]
+fn r43_a_start_point_with_too_many_tags_behind_it_is_given_up_and_viewers_go_on() {
+    let stream = stream();
+    stream.begin_group(head(1, 0), NOW).unwrap();
+    let mut view = View::default();
+    stream.append(&video(0, b"\x17\x01key"), NOW).unwrap();
+    stream.sync(Flavour::Flv, &mut view);
+    let cursor = view.end();
+    assert!(view.newest_start().is_some());
+    for n in 0..=65_536u64 {
+        stream.append(&video(n / 60, b"\x27\x01p"), NOW).unwrap();
+    }
+    stream.sync(Flavour::Flv, &mut view);
+    assert_eq!(stream.newest_start(), None, "joiners wait for the next keyframe");
+    assert!(view.newest_start().is_none(), "at the fan-out, too");
+    assert!(
+        view.piece(cursor, view.end()).is_some(),
+        "nothing is lost to who is there"
+    );
+    assert_eq!(stream.state().outgrown, 1);
+    assert!(
+        stream.log_bytes() > 65_536 * 50,
+        "the index of tiny tags counts as memory"
+    );
+    stream.begin_group(head(1, 1), NOW).unwrap();
+    stream.append(&video(2_000, b"\x17\x01key"), NOW).unwrap();
+    stream.sync(Flavour::Flv, &mut view);
+    assert_eq!(
+        view.newest_start().map(|start| start.start.position.group),
+        Some(1)
+    );
+}
+
+#[test]
+fn r43_a_start_point_with_too_many_bytes_behind_it_is_given_up_and_the_memory_with_it() {
+    let stream = stream();
+    stream.begin_group(head(1, 0), NOW).unwrap();
+    stream.append(&video(0, b"\x17\x01key"), NOW).unwrap();
+    let frame = vec![0x27; 15 << 20];
+    for n in 1..=8 {
+        stream.append(&video(n, &frame), NOW.plus_ms(n * 5_000)).unwrap();
+    }
+    assert!(stream.newest_start().is_some(), "120 MiB");
+    stream.append(&video(9, &frame), NOW.plus_ms(45_000)).unwrap();
+    assert_eq!(stream.newest_start(), None, "135 MiB");
+    stream
+        .append(&video(10, b"\x27\x01p"), NOW.plus_ms(50_000))
+        .unwrap();
+    assert!(
+        stream.log_bytes() <= 7 * (15 << 20),
+        "only the resume window is kept: {}",
+        stream.log_bytes()
+    );
+}
