@@ -33,9 +33,27 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     check_tokens(config)?;
     check_listeners(config)?;
     check_link(config)?;
+    check_tracks(config)?;
     check_dns(config)?;
     check_scale_out(config)?;
     check_origin(config)
+}
+
+fn check_tracks(config: &Config) -> Result<(), Fault> {
+    for (at, tracks) in config.tracks.iter().enumerate() {
+        if config.tracks[..at]
+            .iter()
+            .any(|other| other.stream == tracks.stream)
+        {
+            let message = format!("another [[tracks]] speaks of {} already", tracks.stream);
+            return Err(Fault::new(format!("tracks.{at}.stream"), message));
+        }
+        if (tracks.audio, tracks.video) == (Some(false), Some(false)) {
+            let message = "a stream has sound or pictures, or nobody can watch it";
+            return Err(Fault::new(format!("tracks.{at}.video"), message));
+        }
+    }
+    Ok(())
 }
 
 fn check_ranges(config: &Config) -> Result<(), Fault> {

@@ -17,6 +17,7 @@ mod scale_out;
 mod secret;
 mod shared;
 mod text;
+mod tracks;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use shared::{
     Admin, Fanout, HeaderText, Http, Link, LinkCongestion, Log, LogFormat, LogLevel, Metrics, Rtmp,
     TcpCongestion, Viewers,
 };
+pub use tracks::Tracks;
 
 use crate::limits::{CONFIG_BYTES, Limits};
 use check::Fault;
@@ -89,6 +91,8 @@ pub struct Config {
     pub dns: Dns,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[[tracks]]`.
+    pub tracks: Vec<Tracks>,
     /// `[origin]`, which an edge does not use.
     pub origin: Origin,
     /// `[[source]]`, which an edge does not use.

@@ -66,6 +66,11 @@ fn full() -> Config {
         push: vec![Push {
             edge: "e:1".parse().unwrap(),
         }],
+        tracks: vec![Tracks {
+            stream: "live/a".parse().unwrap(),
+            audio: Some(true),
+            video: Some(true),
+        }],
         scale_out: ScaleOut {
             command: vec!["/c".into()],
             ..ScaleOut::default()
@@ -256,6 +261,16 @@ fn settings_that_contradict_each_other_are_marked() {
             "[[source]]\nfile = \"a\"\nstream = \"a/b\"\n[[source]]\nfile = \"c\"\nstream = \"a/b\"",
             "6:10",
             "another [[source]] plays on a/b already",
+        ),
+        (
+            "[[tracks]]\nstream = \"a/b\"\naudio = true\n[[tracks]]\nstream = \"a/b\"",
+            "5:10",
+            "another [[tracks]] speaks of a/b already",
+        ),
+        (
+            "[[tracks]]\nstream = \"a/b\"\naudio = false\nvideo = false",
+            "4:9",
+            "a stream has sound or pictures, or nobody can watch it",
         ),
         (
             "[scale_out]\ncommand = [\"start-edge\", \"now\"]",
