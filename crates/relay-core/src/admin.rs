@@ -12,6 +12,7 @@ mod place;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod warnings;
 pub mod words;
 
 use std::io;
@@ -29,6 +30,7 @@ pub use client::{AdminClient, ClientError};
 pub use health::{Level, Sentence, health};
 pub use overview::{AdmissionRow, Both, JoinRow, Overview, UplinkRow};
 pub use routes::{Answer, Desk, DrainRequest, KickRequest, Refused, TokenRequest};
+pub use warnings::WarningRow;
 
 use events::Events;
 use place::Place;
@@ -58,6 +60,9 @@ pub struct StreamRow {
     pub peak_bits: u64,
     /// Bytes of log memory.
     pub log_bytes: u64,
+    /// What is wrong with what its encoder sends.
+    #[serde(default)]
+    pub warnings: Vec<WarningRow>,
 }
 
 /// One viewer, as an operator sees it.

@@ -218,7 +218,7 @@ impl Shared {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is of use here\n".into());
         }
         match request.uri().path() {
-            "/healthz" => text(StatusCode::OK, "alive\n".into()),
+            "/healthz" => text(StatusCode::OK, format!("alive\n{}", self.readiness.remarks())),
             "/readyz" => {
                 let ready = self.readiness.is_ready();
                 let status = if ready {

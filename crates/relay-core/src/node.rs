@@ -4,6 +4,7 @@ mod capacity;
 mod doorman;
 mod operations;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::dns;
 use crate::fanout::{Fanout, FanoutConfig, FanoutMetrics};
 use crate::limits::OpenFiles;
 use crate::node_metrics;
+use crate::readiness::Readiness;
 use crate::serve::ingest::Ingest;
 use crate::serve::{BindError, Doorman, ListenConfig, Listener, ServeLimits, ServeMetrics, Site};
 use crate::stream::{Hub, HubConfig, LogConfig, try_memory};
@@ -36,6 +38,9 @@ const BUDGET_CHECK: Duration = Duration::from_millis(250);
 /// How long a viewer of a stream that has no start point yet is held before it is told to come again: longer than an
 /// ordinary keyframe interval.
 const START_WAIT: Duration = Duration::from_secs(5);
+
+/// How often the health page's remarks are made anew: people and probes look at it every ten seconds or so.
+const REMARK_EACH: Duration = Duration::from_secs(5);
 
 /// Those who share the places for connections that are no viewers yet: HTTP and RTMP.
 const LISTENERS: usize = 2;
@@ -120,6 +125,8 @@ impl Node {
                 resume_window_ms: limits.resume_window.millis(),
             },
         }));
+        let tracks = config.tracks.iter();
+        hub.state_tracks(tracks.map(|tracks| (tracks.stream.clone(), tracks.stated())));
         // The log's segments, the links and the admin side need descriptors too: viewers don't get the last ones.
         let files = OpenFiles::read();
         let most = u64::from(limits.max_viewers).min(files.viewers_beside(limits.max_handshakes));
@@ -246,6 +253,20 @@ impl Node {
         }
     }
 
+    /// Lets the health page tell of how many streams encoders should be looked at, by what is wrong; who may read that page
+    /// may not know the streams' names.
+    pub fn remark_on_encoders(&self, readiness: &Readiness) {
+        let (hub, stop) = (Arc::clone(&self.hub), self.stop.clone());
+        let readiness = readiness.clone();
+        self.tasks.spawn(async move {
+            let mut tick = tokio::time::interval(REMARK_EACH);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                readiness.remark("encoders", remark(&hub));
+            }
+        });
+    }
+
     fn watch_budget(&self) {
         let (hub, stop) = (Arc::clone(&self.hub), self.stop.clone());
         self.tasks.spawn(async move {
@@ -277,4 +298,19 @@ impl Node {
             tracing::error!(%panic, "the fan-out did not stop cleanly");
         }
     }
+}
+
+/// `keyframe_interval (2), silent_audio (1)`: how many streams each warning is true of.
+fn remark(hub: &Hub) -> Option<String> {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for stream in hub.list() {
+        for raised in stream.warnings() {
+            *counts.entry(raised.warning.label()).or_default() += 1;
+        }
+    }
+    let parts: Vec<_> = counts
+        .into_iter()
+        .map(|(label, count)| format!("{label} ({count})"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use prometheus::Registry;
+use prometheus::core::Collector as _;
 use prometheus::proto::MetricFamily;
+use prometheus::{IntGaugeVec, Opts, Registry};
 
 use crate::clock::Clock;
 use crate::metrics::{at_scrape, counters, gauge, gauges};
@@ -43,6 +44,7 @@ struct Sums {
     epoch: u64,
     /// Seconds since the newest tag; the longest of those summed up.
     silent: f64,
+    outgrown: u64,
 }
 
 impl Sums {
@@ -53,6 +55,7 @@ impl Sums {
         self.groups += state.groups;
         self.viewers += stream.viewer_count();
         self.epoch = self.epoch.max(state.epoch.unwrap_or(0));
+        self.outgrown += state.outgrown;
         if let Some(last) = state.last_append_ms {
             let silent = clock.now().mono_ms.saturating_sub(last) as f64 / 1000.0;
             self.silent = self.silent.max(silent);
@@ -111,8 +114,35 @@ fn stream_families(hub: &Hub, clock: Clock, max_streams: usize) -> prometheus::R
             "stream",
             value(|sum| sum.silent),
         )?,
+        counters(
+            "relay_stream_outgrown_starts_total",
+            "Start points given up because too much had come behind them: joiners waited for the next keyframe.",
+            "stream",
+            count(|sum| sum.outgrown),
+        )?,
+        warnings(&streams, max_streams)?,
     ]
     .concat())
+}
+
+/// 1 for each warning that holds, of streams that have a label of their own; nothing for those that do not.
+fn warnings(streams: &[Arc<Stream>], max_streams: usize) -> prometheus::Result<Vec<MetricFamily>> {
+    let opts = Opts::new(
+        "relay_stream_warning",
+        "1 while something is wrong with what the stream's encoder sends, by what it is; else absent.",
+    );
+    let gauges = IntGaugeVec::new(opts, &["stream", "warning"])?;
+    for (number, stream) in streams.iter().enumerate() {
+        let label = if number < max_streams {
+            stream.key().as_str()
+        } else {
+            OTHERS
+        };
+        for raised in stream.warnings() {
+            gauges.with_label_values(&[label, raised.warning.label()]).set(1);
+        }
+    }
+    Ok(gauges.collect())
 }
 
 fn log_families(hub: &Hub) -> prometheus::Result<Vec<MetricFamily>> {

@@ -154,6 +154,7 @@ impl Edge {
         } = self;
         let ending = node.stop.clone();
         node.tasks.spawn(metrics.run(ending.clone()));
+        node.remark_on_encoders(&readiness);
         if let Some(admin) = admin {
             node.tasks.spawn(admin.run(operator, ending.clone()));
         }

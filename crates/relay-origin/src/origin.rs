@@ -205,6 +205,7 @@ impl Origin {
         let publishing_stopped = CancellationToken::new();
         let sweeping = tokio::spawn(Arc::clone(&publishing).run(publishing_stopped.clone()));
         node.tasks.spawn(metrics.run(ending.clone()));
+        node.remark_on_encoders(&readiness);
         node.tasks.spawn(links.run(clock, ending.clone()));
         node.tasks.spawn(pool.run(ending.clone()));
         // Without `[origin] probe` it is never told where to go.

@@ -175,6 +175,9 @@ pub async fn streams(
             "{:<32} {state:<8} {:>8} {:>12}  {last}",
             row.stream, row.viewers, row.bytes
         )?;
+        for warning in row.warnings {
+            writeln!(out, "    {}: {}", warning.says, warning.hand)?;
+        }
     }
     Ok(())
 }

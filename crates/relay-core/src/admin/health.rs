@@ -1,6 +1,7 @@
 //! How a node and its pool stand, in plain words, the worst first. A function of one [`Overview`], nothing else.
 
 mod edges;
+mod encoders;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +60,7 @@ pub fn health(seen: &Overview) -> Vec<Sentence> {
         told.push(Sentence::new(Level::Alarm, format!("Not ready: {lack}.")));
     }
     streams(seen, &mut told);
+    encoders::told(seen, &mut told);
     refusals(seen, &mut told);
     edges::told(seen, &mut told);
     uplink(seen, &mut told);

@@ -47,6 +47,7 @@ impl Desk for FakeDesk {
             viewers: 1,
             peak_bits: 0,
             log_bytes: 4096,
+            warnings: Vec::new(),
         }]
     }
 

@@ -106,7 +106,7 @@ async fn there_is_nothing_else_here() {
 
 #[tokio::test]
 async fn a_token_is_asked_for_by_the_page_and_not_by_probes() {
-    let (address, _, _stop) = listener(Some(Secret::new(TOKEN).unwrap())).await;
+    let (address, readiness, _stop) = listener(Some(Secret::new(TOKEN).unwrap())).await;
     let scrape = |credentials: String| async move { ask(address, "GET /metrics", &credentials).await };
     for wrong in [
         "",
@@ -123,6 +123,9 @@ async fn a_token_is_asked_for_by_the_page_and_not_by_probes() {
     assert_eq!(scrape(String::new()).await.0, 401);
     assert_eq!(scrape(format!("Authorization: Bearer {TOKEN}\r\n")).await.0, 200);
     assert_eq!(ask(address, "GET /healthz", "").await, (200, "alive\n".into()));
+    readiness.remark("encoders", Some("av_skew (1)".to_owned()));
+    let remarked = "alive\nencoders: av_skew (1)\n";
+    assert_eq!(ask(address, "GET /healthz", "").await, (200, remarked.into()));
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Capacity;
-use crate::admin::{AdmissionRow, Both, JoinRow, Overview, Refused, StreamRow, UplinkRow, ViewerRow};
+use crate::admin::{
+    AdmissionRow, Both, JoinRow, Overview, Refused, StreamRow, UplinkRow, ViewerRow, WarningRow,
+};
 use crate::admission::{Account, Room, Why};
 use crate::clock::Clock;
 use crate::fanout::{Fanout, ViewerInfo};
@@ -52,6 +54,7 @@ impl Operations {
             viewers: stream.viewer_count(),
             peak_bits: stream.peak_bytes_per_second().saturating_mul(8),
             log_bytes: state.log_bytes as u64,
+            warnings: stream.warnings().into_iter().map(WarningRow::from).collect(),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::{Counters, add};
 use super::keeper::Keeper;
+use super::told::Told;
 
 /// What all channels share.
 pub(super) struct Shared {
@@ -34,8 +35,8 @@ struct State {
     stream: Option<Arc<Stream>>,
     /// Cancelled when the present publisher has to go.
     stop: CancellationToken,
-    /// A long keyframe interval has been warned of in this session.
-    warned: bool,
+    /// What was said of this session's encoder.
+    told: Told,
 }
 
 impl Channel {
@@ -47,7 +48,7 @@ impl Channel {
                 publisher: Publisher::new(patience, mark),
                 stream: None,
                 stop: CancellationToken::new(),
-                warned: false,
+                told: Told::default(),
             }),
         }
     }
@@ -72,7 +73,7 @@ impl Channel {
         }
         let stop = CancellationToken::new();
         std::mem::replace(&mut state.stop, stop.clone()).cancel();
-        state.warned = false;
+        state.told = Told::default();
         add(&self.shared.counters.sessions, 1);
         Ok((session, stop))
     }
@@ -119,6 +120,10 @@ impl Channel {
         if let Err(error) = self.take_steps(&mut state, now) {
             // These steps append nothing; a new one that does must not be lost silently.
             tracing::warn!(stream = %self.key, %error, "the stream's log refuses");
+        }
+        let State { stream, told, .. } = &mut *state;
+        if let Some(stream) = stream {
+            told.tell(stream);
         }
     }
 
@@ -172,10 +177,6 @@ impl Channel {
             Step::Group(head) => {
                 add(&self.shared.counters.groups, 1);
                 stream?.begin_group(head, now)?;
-                if head.continuation && !std::mem::replace(&mut state.warned, true) {
-                    // R44: joiners wait for a keyframe, so an operator should know.
-                    tracing::warn!(stream = %self.key, "the encoder's keyframe interval is long: set it to 2 s");
-                }
             }
             Step::Preface { headers, time } => stream?.put_preface(&headers, time, now)?,
             Step::Append(tag) => {

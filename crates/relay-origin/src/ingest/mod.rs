@@ -4,6 +4,7 @@
 //! - [`rtmp`]: encoders that connect by RTMP.
 //! - [`mod@file`]: clips that the origin plays itself.
 //! - `keeper`: the streams' epochs, kept durably.
+//! - `told`: what is wrong with what encoders send, in the log.
 //! - `counters`: what is counted.
 //! - [`metrics`]: how it is told.
 //!
@@ -13,6 +14,7 @@
 mod channel;
 mod counters;
 mod keeper;
+mod told;
 
 pub mod file;
 pub mod metrics;

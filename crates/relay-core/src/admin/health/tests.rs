@@ -2,6 +2,7 @@
 
 use super::super::{Both, EdgeRow, EndpointRow, UplinkRow};
 use super::*;
+use crate::stream::Warning;
 
 fn stream(name: &str) -> StreamRow {
     StreamRow {
@@ -14,6 +15,7 @@ fn stream(name: &str) -> StreamRow {
         viewers: 0,
         peak_bits: 2_500_000,
         log_bytes: 1 << 20,
+        warnings: Vec::new(),
     }
 }
 
@@ -401,5 +403,42 @@ fn the_worst_edges_are_listed_and_the_rest_are_counted() {
             .any(|sentence| sentence.text.contains("1,499 edges, ")),
         "the sentence is about all of them: {:?}",
         seen.health
+    );
+}
+
+fn warned(name: &str, raised: crate::stream::Raised) -> StreamRow {
+    StreamRow {
+        warnings: vec![raised.into()],
+        ..stream(name)
+    }
+}
+
+#[test]
+fn r44_an_encoder_is_complained_of_once_however_many_streams_it_has() {
+    let raised = |warning| crate::stream::Raised {
+        warning,
+        measured: 10_000,
+        usual: 1_000,
+    };
+    let mut seen = pool([edge("a1", "serving")]);
+    seen.streams = vec![warned("live/a", raised(Warning::LongInterval))];
+    let text = "live/a has keyframes 10.0 s apart or more, and by so much joiners are behind: set the encoder's keyframe interval to 2 s.";
+    assert_eq!(first(seen.clone()), (Level::Warning, text.into()));
+    seen.streams
+        .extend(["live/b", "live/c"].map(|name| warned(name, raised(Warning::LongInterval))));
+    let all = format!("{text} The same is true of live/b and live/c.");
+    assert_eq!(first(seen.clone()), (Level::Warning, all.clone()));
+    seen.tokens_live = None;
+    assert!(
+        said(seen.clone()).contains(&(Level::Notice, all)),
+        "an edge has no hand on it"
+    );
+    seen.streams = vec![warned("live/a", raised(Warning::Leap))];
+    seen.tokens_live = Some(1);
+    let told = said(seen);
+    assert_eq!(told[0].0, Level::Well, "a leap may be what was wanted");
+    assert!(
+        told.iter()
+            .any(|(level, text)| *level == Level::Notice && text.contains("leapt"))
     );
 }

@@ -37,6 +37,7 @@ fn seen(streams: usize, edges: usize) -> Overview {
         viewers: 12,
         peak_bits: 2_500_000,
         log_bytes: 0,
+        warnings: Vec::new(),
     };
     let state = |number| if number == 0 { "lost" } else { "serving" };
     Overview {
