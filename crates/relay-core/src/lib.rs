@@ -55,4 +55,6 @@ pub mod systemd;
 mod tcp_memory;
 pub mod tls;
 pub mod token;
+#[cfg(test)]
+mod whole_way;
 pub mod wire;

@@ -31,6 +31,12 @@ impl Ack {
         self.received += bytes as u64;
     }
 
+    /// Begins behind so many bytes, all of them acknowledged.
+    #[cfg(test)]
+    pub(super) const fn count_from(&mut self, bytes: u64) {
+        (self.received, self.acknowledged) = (bytes, bytes);
+    }
+
     /// The number to send, at half of the window: a peer that stops at the whole of it never waits.
     pub(super) fn due(&mut self) -> Option<u32> {
         let since = self.received - self.acknowledged;

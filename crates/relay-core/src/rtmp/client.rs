@@ -127,6 +127,12 @@ impl Session {
         Ok(())
     }
 
+    /// Counts the peer's bytes as if so many had come.
+    #[cfg(test)]
+    pub(crate) const fn count_from(&mut self, bytes: u64) {
+        self.ack.count_from(bytes);
+    }
+
     /// What has happened, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
