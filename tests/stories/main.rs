@@ -18,6 +18,7 @@ mod descriptors;
 mod dns;
 mod drain;
 mod edge_cut_off;
+mod encoder_faults;
 mod ffmpeg_publishes_everyone_watches;
 mod first_start;
 mod fuzz;
