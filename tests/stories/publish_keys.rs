@@ -42,14 +42,14 @@ fn a_revoked_key_ends_its_publisher_and_the_next_key_goes_on() {
         let row = row.with_context(|| format!("hall in\n{listed}"))?;
         ensure!(row.contains("live") && row.contains(" 1 "), "{row}");
 
-        let start = Instant::now();
         origin.verb_says(&["key", "revoke", "hall"]).await?;
+        let start = Instant::now();
         let ended = within("the encoder to be let go", async {
             while encoder.sends(1).await.is_ok() {}
             start.elapsed()
         });
         let took = ended.await?;
-        println!("a revoked key's publisher was out {took:?} after the verb began");
+        println!("a revoked key's publisher was out {took:?} after the verb's word");
         ensure!(took < OUT, "only after {took:?}");
         let code = refusal_to_publish(&old_url).await?;
         ensure!(code == "NetStream.Publish.Denied", "{code}");

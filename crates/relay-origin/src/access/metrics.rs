@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
-use super::keyring::KeyDenial;
+use super::denial::KeyDenial;
 
 /// Keys and hooks, counted.
 #[derive(Clone, Debug)]

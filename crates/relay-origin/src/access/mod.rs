@@ -2,13 +2,14 @@
 //!
 //! - [`keyring`]: the keys and what each is good for; [`book`]: what is kept of them; [`url`]: what encoders are given.
 //! - [`hooks`]: the service that is asked and told.
-//! - [`complaints`], [`metrics`]: what is said and counted of those who are turned away.
+//! - [`denial`], [`complaints`], [`metrics`]: why somebody is turned away, and what is said and counted of it.
 //!
 //! A wrong key costs its sender a connection and us a hash: nothing is remembered of it, and nobody is shut out for it, since the
 //! encoder with the right key may share an address with the one that has the wrong one.
 
 pub mod book;
 pub mod complaints;
+pub mod denial;
 pub mod hooks;
 pub mod keyring;
 pub mod metrics;
@@ -29,11 +30,11 @@ pub use url::Door;
 
 use crate::state::{PublishKey, State, StateError};
 use complaints::Complaints;
+use denial::KeyDenial;
 use hooks::Hooks;
 use hooks::message::Visit;
 use hooks::post::TrustError;
 use hooks::told::Told;
-use keyring::KeyDenial;
 use metrics::AccessMetrics;
 
 /// Why it cannot be decided on publishers.
