@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::BytesMut;
-use serde_json::Value;
 use ring::hmac;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -204,7 +204,11 @@ fn check(signature: &str, secret: &str, body: &str) -> Result<()> {
     ensure!(age < FRESH, "a signature of {age:?} ago");
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let expected = hmac::sign(&key, format!("{time}.{body}").as_bytes());
-    let expected: String = expected.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected: String = expected
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     ensure!(mac == expected, "a signature that is not ours");
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) fn captures() -> Result<Vec<Vec<u8>>> {
 /// For a body that makes a conversation of any bytes: a few of chance, the same each time.
 pub(super) fn noise() -> Result<Vec<Vec<u8>>> {
     let seed = |number| {
-        let mut bytes = vec![0; 400 << (number % 3)];
+        let mut bytes = vec![0; 400_usize << (number % 3)];
         Random::seeded(number).fill(&mut bytes);
         bytes
     };
