@@ -41,7 +41,9 @@ try {
   await say("well");
   await page.screenshot({ path: screenshot, fullPage: true });
 
+  // By the probe it may be known to be unreachable before it is known to be lost.
   await until(headline, edge);
+  await until(headline, "is lost");
   await say("lost");
 
   // As it is seen on a phone, in the dark.

@@ -155,7 +155,7 @@ mod tests {
             ..wish(1)
         };
         assert_eq!(others.place(&rtmp), None, "none speaks RTMP");
-        let drawn = others.names().offers().draw(dns::Family::V4, 4, &mut || 7);
+        let drawn = others.names().offers().draw(Family::V4, 4, &mut || 7);
         assert_eq!(drawn.len(), 3, "all of them are named");
         assert!(!others.names().offers().is_old());
         others.origin_is_lost();
@@ -187,7 +187,7 @@ mod tests {
             family: Family::V6,
             ..wish(10)
         };
-        let mut goes = |wish| others.place(wish).unwrap().to_string();
+        let goes = |wish: &Wish| others.place(wish).unwrap().to_string();
         assert_eq!(goes(&wish(10)), "http://192.0.2.2:8080");
         assert_eq!(goes(&six), "http://[2001:db8::1]:8080");
         assert_eq!(goes(&six), "http://192.0.2.2:8080", "the small one is full");

@@ -99,10 +99,15 @@ impl Pool {
         self.roster().to_probe(count, now)
     }
 
-    /// At most `count` public endpoints that are to be watched for a while from now on.
-    pub fn to_watch(&self, count: usize) -> Vec<(Instance, Endpoint)> {
+    /// At most `count` public endpoints that are to be watched for a while from now on, by one each who takes `bits` a second.
+    pub fn to_watch(&self, count: usize, bits: u64) -> Vec<(Instance, Endpoint)> {
         let now = self.clock.now();
-        self.roster().to_watch(count, now)
+        self.roster().to_watch(count, bits, now)
+    }
+
+    /// One who watched an edge has gone.
+    pub fn watched(&self, edge: &Instance) {
+        self.roster().watched(edge);
     }
 
     /// Whether whoever watches an edge should go on.

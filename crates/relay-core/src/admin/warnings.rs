@@ -31,7 +31,7 @@ fn says(raised: &Raised) -> String {
     let bits = |bytes: i64| rate(bytes.unsigned_abs().saturating_mul(8));
     match raised.warning {
         Warning::LongInterval => {
-            format!("has keyframes {seconds:.1} s apart, and by so much joiners are behind")
+            format!("has keyframes {seconds:.1} s apart or more, and by so much joiners are behind")
         }
         Warning::SilentAudio => format!("should have sound, and has had none for {seconds:.0} s"),
         Warning::SilentVideo => format!("should have pictures, and has had none for {seconds:.0} s"),
@@ -73,7 +73,7 @@ mod tests {
                 Warning::LongInterval,
                 10_000,
                 0,
-                "has keyframes 10.0 s apart, and by so much joiners are behind",
+                "has keyframes 10.0 s apart or more, and by so much joiners are behind",
             ),
             (
                 Warning::Skew,

@@ -85,6 +85,8 @@ pub(super) struct Member {
     pub(super) metrics: Option<String>,
     /// Whether the load is known: reported on this link, or remembered.
     pub(super) load_known: bool,
+    /// Those who watch it for the probe, and are no viewers.
+    pub(super) watchers: u32,
     /// Its links: two for a moment, while a new one replaces an old one.
     pub(super) links: u32,
     /// When it linked or reported last.
@@ -110,6 +112,7 @@ impl Member {
             load: Load::default(),
             metrics: None,
             load_known: false,
+            watchers: 0,
             links: 0,
             heard_ms: now_ms,
             presumed_until_ms: None,
@@ -176,8 +179,8 @@ impl Member {
     }
 
     /// Whether somebody should stay there for a while, to see how evenly the stream comes.
-    pub(super) const fn is_worth_watching(&self, rules: &RosterConfig, now_ms: u64) -> bool {
-        self.is_present(rules, now_ms) && !self.is_draining()
+    pub(super) fn is_worth_watching(&self, rules: &RosterConfig, now_ms: u64) -> bool {
+        self.is_present(rules, now_ms) && !self.is_draining() && self.headroom(rules, now_ms) > 0
     }
 
     /// The moment that its promises are reckoned at: it stands still while no report can take them over.

@@ -147,6 +147,13 @@ impl Roster {
         self.members.is_empty()
     }
 
+    /// Notes something of a member that does not change what it is offered with.
+    pub(super) fn note(&mut self, instance: &Instance, how: impl FnOnce(&mut Member)) {
+        if let Some(place) = self.places.get(instance) {
+            how(&mut self.members[*place]);
+        }
+    }
+
     pub(super) fn member(&self, instance: &Instance) -> Option<&Member> {
         self.places.get(instance).map(|place| &self.members[*place])
     }

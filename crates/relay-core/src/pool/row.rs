@@ -35,7 +35,7 @@ pub struct Row {
     pub parent: Option<Instance>,
     /// Where its metrics can be scraped, by its own word.
     pub metrics: Option<String>,
-    /// Its viewers.
+    /// Its viewers, without those who watch it for the probe.
     pub viewers: u32,
     /// Bits a second that it is taken to be able to send.
     pub capacity: u64,
@@ -88,7 +88,7 @@ impl Member {
             remote: self.remote,
             parent: self.parent.clone(),
             metrics: self.metrics.clone(),
-            viewers: self.load.viewers,
+            viewers: self.load.viewers.saturating_sub(self.watchers),
             capacity: self.load.capacity(rules.assumed_capacity),
             committed: self.load.committed,
             promised: self.load.promised.bits(self.promise_ms(now_ms)),

@@ -62,21 +62,25 @@ impl Stays {
     pub(super) async fn next(&mut self) -> Word {
         tokio::select! {
             Some(gap) = self.noticed.recv() => Word::Gap(gap),
-            Some(home) = self.running.join_next() => {
-                self.places.retain(|(_, stay)| !stay.is_finished());
-                Word::Home(home)
-            }
+            Some(home) = self.running.join_next() => Word::Home(home),
             else => std::future::pending().await,
         }
     }
 
-    /// How many more may go, to watch one of `streams` each.
-    fn room(&self, streams: &[Arc<Stream>]) -> usize {
-        let rates = streams.iter().map(|stream| stream.peak_bytes_per_second());
-        let Some(most) = rates.max() else { return 0 };
-        let fit = BYTES_PER_SECOND / most.max(1);
+    /// How many more may go who take so many bytes a second each.
+    fn room(&self, rate: u64) -> usize {
+        let fit = BYTES_PER_SECOND / rate.max(1);
         let fit = usize::try_from(fit).unwrap_or(MAX_STAYS).clamp(1, MAX_STAYS);
         fit.saturating_sub(self.running.len())
+    }
+
+    /// The edges where a stay is over, once each time.
+    fn left(&mut self) -> Vec<Instance> {
+        let places = std::mem::take(&mut self.places);
+        let (over, on) = places.into_iter().partition(|(_, stay)| stay.is_finished());
+        self.places = on;
+        let over: Vec<(Instance, AbortHandle)> = over;
+        over.into_iter().map(|(edge, _)| edge).collect()
     }
 
     /// How many edges are watched.
@@ -107,9 +111,18 @@ impl Prober {
                 stay.abort();
             }
         }
-        for (edge, endpoint) in self.pool.to_watch(self.stays.room(streams)) {
-            if let Some(stream) = self.next_of(streams) {
-                self.stays.begin(edge, endpoint, stream, self.clock);
+        for edge in self.stays.left() {
+            self.pool.watched(&edge);
+        }
+        // Whichever it will be: the one that takes most, once that is known. Without any there is nothing to watch.
+        let rates = streams.iter().map(|stream| stream.peak_bytes_per_second());
+        if let Some(rate) = rates.max().filter(|rate| *rate > 0) {
+            let room = self.stays.room(rate);
+            for (edge, endpoint) in self.pool.to_watch(room, rate.saturating_mul(8)) {
+                match self.next_of(streams) {
+                    Some(stream) => self.stays.begin(edge, endpoint, stream, self.clock),
+                    None => self.pool.watched(&edge),
+                }
             }
         }
         let watched = self.stays.edges();

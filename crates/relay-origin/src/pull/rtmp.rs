@@ -78,6 +78,8 @@ impl Player {
                         started = true;
                         intake.handle_tag(RawTag { kind, time, payload })?;
                     }
+                    // A player does not say that it does so, and is sent on by `Refused`.
+                    Event::ReconnectRequested { .. } => {}
                     Event::Ended => return Ok(Over::Ended),
                     Event::Refused {
                         elsewhere: Some(url), ..

@@ -424,7 +424,7 @@ fn r44_an_encoder_is_complained_of_once_however_many_streams_it_has() {
     };
     let mut seen = pool([edge("a1", "serving")]);
     seen.streams = vec![warned("live/a", raised(Warning::LongInterval))];
-    let text = "live/a has keyframes 10.0 s apart, and by so much joiners are behind: set the encoder's keyframe interval to 2 s.";
+    let text = "live/a has keyframes 10.0 s apart or more, and by so much joiners are behind: set the encoder's keyframe interval to 2 s.";
     assert_eq!(first(seen.clone()), (Level::Warning, text.into()));
     seen.streams
         .extend(["live/b", "live/c"].map(|name| warned(name, raised(Warning::LongInterval))));

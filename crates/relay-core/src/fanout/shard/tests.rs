@@ -383,7 +383,7 @@ struct Fragile {
 }
 
 impl Fragile {
-    fn new(at_end: bool) -> Option<Box<dyn Dialogue>> {
+    fn boxed(at_end: bool) -> Option<Box<dyn Dialogue>> {
         let answers = Vec::new();
         Some(Box::new(Self { at_end, answers }))
     }
@@ -421,7 +421,7 @@ fn ends_with(end: &mut UnixStream, what: &[u8]) -> bool {
 fn a_panic_in_one_viewers_session_costs_that_viewer_only() {
     let mut scene = Scene::new(usize::MAX);
     for _ in 0..3 {
-        scene.hand_over(Fragile::new(false));
+        scene.hand_over(Fragile::boxed(false));
     }
     scene.let_all_in();
     scene.read_all();
@@ -448,8 +448,8 @@ fn a_panic_in_one_viewers_session_costs_that_viewer_only() {
 #[test]
 fn a_panic_at_the_end_of_a_stream_costs_the_goodbye_of_one_viewer() {
     let mut scene = Scene::new(usize::MAX);
-    scene.hand_over(Fragile::new(true));
-    scene.hand_over(Fragile::new(false));
+    scene.hand_over(Fragile::boxed(true));
+    scene.hand_over(Fragile::boxed(false));
     scene.let_all_in();
     scene.read_all();
     scene.stream.end();

@@ -3,10 +3,13 @@
 use super::super::{Finding, WATCH_MS};
 use super::*;
 
+/// What one who watches takes.
+const STREAM: u64 = 5 * MBIT / 2;
+
 impl Pool {
     /// Edge and scheme of each endpoint that is to be watched from now on.
     fn watches(&mut self, count: usize) -> Vec<(String, Scheme)> {
-        let taken = self.roster.to_watch(count, self.now);
+        let taken = self.roster.to_watch(count, STREAM, self.now);
         let names = taken
             .iter()
             .map(|(edge, endpoint)| (edge.to_string(), endpoint.scheme()));
@@ -93,4 +96,37 @@ fn nobody_stays_where_viewers_leave_or_nobody_probes() {
     let mut unproven = Pool::new(true);
     unproven.joins(1, 1000 * MBIT);
     assert_eq!(unproven.edges_watched(9), [""; 0], "nobody has reached it yet");
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_viewer() {
+    let mut pool = Pool::new(true);
+    for (n, capacity) in [(1, 24 * MBIT), (2, 25 * MBIT)] {
+        pool.joins(n, capacity);
+        pool.is_probed(n, &Finding::Good);
+    }
+    assert_eq!(
+        pool.edges_watched(9),
+        ["edge-2"],
+        "of the other it would be more than a tenth"
+    );
+    assert!(pool.roster.is_worth_watching(&edge(2), pool.now));
+    pool.reports(2, 25 * MBIT);
+    assert!(!pool.roster.is_worth_watching(&edge(2), pool.now), "it is full");
+}
+
+#[test]
+fn one_who_watches_is_not_shown_as_a_viewer() {
+    let mut pool = of_good_edges(1);
+    let report = Report {
+        viewers: 3,
+        ..Report::default()
+    };
+    let shown = |pool: &Pool| pool.roster.list(pool.now)[0].viewers;
+    assert_eq!(pool.edges_watched(9), ["edge-1"]);
+    pool.roster.reported(&edge(1), &report, pool.now);
+    assert_eq!(shown(&pool), 2);
+    pool.roster.watched(&edge(1));
+    pool.roster.watched(&edge(1));
+    assert_eq!(shown(&pool), 3);
 }

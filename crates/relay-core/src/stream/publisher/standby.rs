@@ -147,7 +147,8 @@ impl Publisher {
         }
         let info = codec::classify(message.kind, &message.payload);
         let known = stay.session.headers().of(message.kind) == Some(&message.payload);
-        if !message.payload.is_empty() && !(info.sequence_header && known) {
+        let again = info.sequence_header && known;
+        if !message.payload.is_empty() && !again {
             stay.hold_frame(message.clone(), info, now);
         }
     }

@@ -555,7 +555,7 @@ proptest! {
                 Event::Publish(address, backup) => {
                     let address = Some(std::net::IpAddr::from([192, 0, 2, address]));
                     if let Ok(id) = rig.offer(Caller { address, backup }) {
-                        rig.other = std::mem::replace(&mut rig.session, Some(id));
+                        rig.other = rig.session.replace(id);
                     }
                 }
                 Event::Other => std::mem::swap(&mut rig.session, &mut rig.other),

@@ -60,7 +60,7 @@ impl Pair {
             let n = self.frame;
             let body = |key: &'static [u8], starts: bool| if starts { key } else { DELTA };
             let (primary, backup) = (self.primary, self.backup);
-            self.send(primary, Video, n * 40, body(PRIMARY_KEY, n % 25 == 0));
+            self.send(primary, Video, n * 40, body(PRIMARY_KEY, n.is_multiple_of(25)));
             self.send(primary, Audio, n * 40 + 7, SOUND);
             self.send(backup, Video, 900_000 + n * 40, body(BACKUP_KEY, n % 25 == 12));
             self.send(backup, Audio, 900_007 + n * 40, SOUND);
