@@ -37,9 +37,9 @@ pub fn body(data: &[u8]) {
 
 fn shows_no_secret(address: &Address) {
     let Some(secret) = &address.secret else { return };
-    let known = [&address.app, &address.name, &address.hops.to_string()];
-    // A short one may well be a part of something else that is shown.
-    if secret.len() >= 12 && known.iter().all(|text| !text.contains(secret.as_str())) {
+    // What is shown of the rest may happen to hold it, escapes included, and a short one often does.
+    let rest = format!("{:?} {:?}", address.app, address.name);
+    if secret.len() >= 12 && !rest.contains(secret.as_str()) {
         assert!(!format!("{address:?}").contains(secret.as_str()));
     }
 }

@@ -55,6 +55,11 @@ impl Peer {
         }
     }
 
+    /// The most bytes of a message that one chunk takes.
+    pub(super) const fn chunk_size(&self) -> usize {
+        self.chunk_size
+    }
+
     /// Sends a message, some of it now and some of it between the chunks of the next ones.
     pub(super) fn send(&mut self, choices: &mut Unstructured<'_>, sent: &Sent) -> Result<()> {
         let mut csid = *choices.choose(&CHUNK_STREAMS)?;

@@ -11,10 +11,13 @@ use crate::rtmp::handshake::{PACKET_BYTES, VERSION};
 use crate::rtmp::message::{MessageType, UserControl};
 
 /// Steps of one script: long enough for several publishes on one connection.
-const MAX_STEPS: usize = 80;
+const MAX_STEPS: usize = 60;
 
 /// The longest body of a tag here: more than ten chunks of the usual size.
-const MAX_BODY: usize = 3000;
+const MAX_BODY: usize = 2000;
+
+/// The most chunks that a tag takes: with chunks of one byte a long body would take a fuzzer's time and show nothing new.
+const MAX_CHUNKS: usize = 40;
 
 /// A peer's bytes, and what is known of them.
 #[derive(Debug)]
@@ -244,7 +247,8 @@ impl Writing {
             let length = choices.int_in_range(0..=200)?;
             payload.extend_from_slice(choices.bytes(length)?);
         } else {
-            let length = head.len() + choices.int_in_range(0..=MAX_BODY)?;
+            let most = MAX_BODY.min(MAX_CHUNKS.saturating_mul(self.peer.chunk_size()));
+            let length = head.len() + choices.int_in_range(0..=most)?;
             payload.resize(length, choices.arbitrary()?);
         }
         let step = *choices.choose(&[0, 20, 23, 40, 40, 40, 1000, 0x100_0000])?;

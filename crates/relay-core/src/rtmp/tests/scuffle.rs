@@ -74,7 +74,8 @@ fn audio_agrees(name: &str, theirs: &AudioData, ours: &Tag, info: TagInfo) {
             let header = main.is_some_and(|track| matches!(track.packet, AudioPacket::SequenceStart { .. }));
             (
                 header,
-                main.or_else(|| tracks.first()).map(|track| Codec(track.audio_four_cc.0)),
+                main.or_else(|| tracks.first())
+                    .map(|track| Codec(track.audio_four_cc.0)),
             )
         }
     };
@@ -110,7 +111,8 @@ fn video_agrees(name: &str, theirs: &VideoData<'_>, ours: &Tag, info: TagInfo) {
             (
                 header,
                 coded,
-                main.or_else(|| tracks.first()).map(|track| Codec(track.video_four_cc.0)),
+                main.or_else(|| tracks.first())
+                    .map(|track| Codec(track.video_four_cc.0)),
             )
         }
         other => panic!("{name}: {other:?}"),
