@@ -18,6 +18,7 @@ use relay_tests::wait::until;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const STREAM: &str = "live/cam";
@@ -252,7 +253,8 @@ impl Scene<'_> {
     /// So many come to the origin, evenly over a time; then it is watched for a while.
     async fn come(&mut self, count: u32, over: Duration) -> Result<()> {
         let begun = tokio::time::Instant::now();
-        let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        // Each is told one answer.
+        let (told, mut answers) = mpsc::channel(count as usize);
         for number in 0..count {
             let (url, told) = (self.origin.flv(STREAM), told.clone());
             let due = begun + over * number / count;
@@ -280,7 +282,7 @@ impl Scene<'_> {
 }
 
 /// Asks for the stream, tells what the answer was, and takes what comes for as long as it comes.
-async fn watch(url: &str, told: &tokio::sync::mpsc::UnboundedSender<Answer>) -> Result<()> {
+async fn watch(url: &str, told: &mpsc::Sender<Answer>) -> Result<()> {
     let (host, path) = split_url(url)?;
     let dialled = Instant::now();
     let mut socket = TcpStream::connect(host).await?;
@@ -295,7 +297,7 @@ async fn watch(url: &str, told: &tokio::sync::mpsc::UnboundedSender<Answer>) -> 
     };
     let took = dialled.elapsed();
     // Whoever waits for answers may have gone home.
-    let _ = told.send(Answer {
+    let _ = told.try_send(Answer {
         status: head.status,
         took,
     });
