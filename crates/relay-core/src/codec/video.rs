@@ -75,17 +75,11 @@ pub(crate) enum LegacyHevc {
 pub(crate) fn hevc_by_number(payload: &[u8]) -> Option<LegacyHevc> {
     match payload {
         [first, ..] if first & 0x8F == 12 => Some(LegacyHevc::Its),
-        [first, 0, _, _, _, record @ ..] if first & 0x8F == 7 && is_hevc(record) => Some(LegacyHevc::Avcs),
+        [first, 0, _, _, _, record @ ..] if first & 0x8F == 7 && nal::is_hevc_configuration(record) => {
+            Some(LegacyHevc::Avcs)
+        }
         _ => None,
     }
-}
-
-/// Where the two configurations have reserved bits, all of them one (ISO/IEC 14496-15, 5.3.3 and 8.3.3). Some write zeros
-/// into AVC's, so that they are missing there proves nothing alone.
-fn is_hevc(record: &[u8]) -> bool {
-    let set = |at: usize, bits: u8| record.get(at).is_some_and(|byte| byte & bits == bits);
-    let avc = set(4, 0xFC) && set(5, 0xE0);
-    !avc && set(13, 0xF0) && set(15, 0xFC) && set(16, 0xFC) && set(17, 0xF8) && set(18, 0xF8)
 }
 
 /// What the units of a frame say that is not flagged as a keyframe already; a flag is believed.
