@@ -67,21 +67,18 @@ async fn stop_an_origin(
     encoder: Encoder,
     meanwhile: impl AsyncFnOnce(&Encoder) -> Result<()>,
 ) -> Result<(End, Duration)> {
-    let mut viewer = Viewer::watch(Flavour::Http11, &cluster.edge.flv(STREAM), Some(&encoder.ledger));
     let story = async {
+        cluster.edge.shows(STREAM).await?;
+        let mut viewer = Viewer::watch(Flavour::Http11, &cluster.edge.flv(STREAM), Some(&encoder.ledger));
         viewer.gets(50).await?;
         cluster.origin.process()?.signal(Signal::TERM)?;
         let asked = Instant::now();
         meanwhile(&encoder).await?;
         let status = within("the origin to end", cluster.origin.process()?.ended()).await??;
         ensure!(status.success(), "{status}");
-        anyhow::Ok(asked.elapsed())
+        Ok((viewer, asked.elapsed()))
     };
-    let (end, took) = tokio::join!(encoder.publish(), async {
-        cluster.edge.shows(STREAM).await?;
-        story.await
-    });
-    let (end, took) = (end?, took?);
+    let (end, (mut viewer, took)) = tokio::try_join!(encoder.publish(), story)?;
     cluster.origin.start().await?;
     let again = Encoder {
         footage: Synthetic {
