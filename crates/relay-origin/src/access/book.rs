@@ -132,7 +132,8 @@ impl KeyBook {
     /// Ends a key that was made here, at once. Says whether there was such a one.
     pub fn revoke(&mut self, id: &KeyId, now: Now) -> bool {
         let key = self.keys.iter_mut().find(|key| key.id == *id);
-        key.map(|key| key.revoked.get_or_insert_with(|| moment(now))).is_some()
+        key.map(|key| key.revoked.get_or_insert_with(|| moment(now)))
+            .is_some()
     }
 
     /// Ends a key that came from elsewhere.
