@@ -103,8 +103,7 @@ impl Rtmps {
 
     /// Reads the files again when they change, and upon SIGHUP, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = self.clock.every(LOOK);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

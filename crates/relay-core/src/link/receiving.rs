@@ -226,8 +226,7 @@ impl Receiving {
     /// Reports, and asks what is to be asked.
     async fn talk(&self, outbox: &Outbox) {
         let inner = &self.child.0;
-        let mut report = tokio::time::interval(REPORT);
-        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut report = inner.clock.every(REPORT);
         for ask in inner.asks.open() {
             outbox.mention(ask);
         }

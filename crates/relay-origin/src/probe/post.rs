@@ -7,7 +7,7 @@ use relay_core::cascade::Instance;
 use relay_core::clock::Clock;
 use relay_core::pool::{Endpoint, WATCH_MS};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval};
 
 use super::jury::Jury;
 use super::rhythm::Rhythm;
@@ -41,15 +41,13 @@ pub(super) struct Post {
 impl Post {
     /// One who begins now, and tells of gaps.
     pub(super) fn new(place: Noticed, told: mpsc::Sender<Noticed>, clock: Clock) -> Self {
-        let mut tick = tokio::time::interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             place,
             told,
             clock,
             asked_ms: clock.now().mono_ms,
             ends: Instant::now() + STAY,
-            tick,
+            tick: clock.every(LOOK),
             rhythm: Rhythm::default(),
             has_frame: false,
         }

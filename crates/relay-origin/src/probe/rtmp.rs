@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use super::fault::Fault;
 use super::jury::Jury;
 use super::visit::{Answer, Progress, Visit, mark};
+use crate::conversation::Conversation;
 
 /// Bytes read at a time.
 const READ_BUFFER: usize = 16 << 10;
@@ -36,13 +37,8 @@ pub(super) async fn visit(
                 name: format!("{}?{}", stream.key().name(), mark()),
             };
             let session = Session::new(url, Action::Play, random(), visit.clock.now());
-            let player = Player {
-                visit,
-                socket,
-                session,
-                input: BytesMut::with_capacity(READ_BUFFER),
-            };
-            player.play(stream, progress).await
+            let talk = Conversation::new(session, socket, READ_BUFFER);
+            Player { visit, talk }.play(stream, progress).await
         }
     }
 }
@@ -69,9 +65,7 @@ async fn shake_hands(visit: &Visit, mut socket: TcpStream) -> Result<Answer, Fau
 
 struct Player<'a> {
     visit: &'a Visit,
-    socket: TcpStream,
-    session: Session,
-    input: BytesMut,
+    talk: Conversation,
 }
 
 impl Player<'_> {
@@ -79,7 +73,7 @@ impl Player<'_> {
         let mut jury = Jury::new(Arc::clone(stream));
         let mut started = false;
         loop {
-            while let Some(event) = self.session.poll_event() {
+            while let Some(event) = self.talk.poll_event() {
                 match event {
                     Event::Started => started = true,
                     // It never announces that it connects anew.
@@ -99,8 +93,8 @@ impl Player<'_> {
                 }
             }
             let read = match started {
-                false => Some(self.exchange().await),
-                true => progress.listen(&jury, self.exchange()).await,
+                false => Some(self.talk.exchange().await),
+                true => progress.listen(&jury, self.talk.exchange()).await,
             };
             match read {
                 Some(Ok(read @ 1..)) => jury.count(read),
@@ -108,22 +102,12 @@ impl Player<'_> {
                 // A connection that breaks is a stream that ends: what came before counts.
                 Some(Ok(0) | Err(_)) | None => return jury.verdict().map(|()| Answer::Fine),
             }
-            let handled = self.session.handle_input(&self.input, self.visit.clock.now());
+            let handled = self.talk.take(self.visit.clock.now());
             handled.map_err(|error| {
                 tracing::debug!(%error, "an edge speaks no RTMP");
                 if started { Fault::Garbled } else { Fault::NoRelay }
             })?;
         }
-    }
-
-    /// Writes what is to be said, and reads once.
-    async fn exchange(&mut self) -> std::io::Result<usize> {
-        while let Some(bytes) = self.session.poll_output() {
-            self.socket.write_all(&bytes).await?;
-        }
-        self.input.clear();
-        self.input.reserve(READ_BUFFER);
-        self.socket.read_buf(&mut self.input).await
     }
 }
 

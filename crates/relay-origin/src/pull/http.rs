@@ -97,7 +97,10 @@ async fn ask(way: &Way, url: &Url) -> Result<(Response<Incoming>, AbortOnDropHan
     let socket = way.dialler.connect(&host, port).await?;
     let asking = async {
         match url.scheme() {
-            "https" => exchange(way.trust.secure(&host, socket).await?, url).await,
+            "https" => {
+                let secured = way.trust.secure(&host, socket).await;
+                exchange(secured.map_err(Fault::Tls)?, url).await
+            }
             _ => exchange(socket, url).await,
         }
     };

@@ -37,13 +37,13 @@ pub use dial::OwnPorts;
 pub use trust::TrustError;
 
 use crate::ingest::Publishing;
+use crate::trust::Trust;
 use board::Entry;
 use dial::{Dialler, Resolve, SystemResolver};
 use fault::Fault;
 use guard::Guard;
 use intake::Intake;
 use rota::Rota;
-use trust::Trust;
 
 /// How often one attempt follows where it is sent: a pool's origin sends on to an edge, which may do so once more.
 const MAX_REDIRECTS: usize = 4;
@@ -126,7 +126,7 @@ impl Pull {
     /// `machine` is whom this machine trusts, read at the first need.
     fn load(config: &PullSource, machine: &mut Option<Trust>) -> Result<Self, TrustError> {
         let trust = match (&config.ca_file, &machine) {
-            (Some(file), _) => Trust::of_file(file)?,
+            (Some(file), _) => trust::of_file(file)?,
             (None, Some(trust)) => trust.clone(),
             (None, None) => machine.insert(Trust::of_machine()?).clone(),
         };

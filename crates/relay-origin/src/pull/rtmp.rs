@@ -1,18 +1,16 @@
 //! A pull over RTMP: a player that keeps what it gets.
 
-use bytes::BytesMut;
 use relay_core::clock::Clock;
 use relay_core::config::HostPort;
 use relay_core::flv::RawTag;
 use relay_core::rtmp::address::Url;
 use relay_core::rtmp::client::{Action, Event, Session};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::fault::{Fault, shown_code};
 use super::intake::Intake;
 use super::{ANSWER_TIME, MAX_REDIRECTS, Way};
+use crate::conversation::Conversation;
 
 /// Bytes read at a time.
 const READ_BUFFER: usize = 64 << 10;
@@ -42,9 +40,7 @@ pub(super) async fn pull(way: &Way, url: &Url, clock: Clock, intake: &mut Intake
 }
 
 struct Player {
-    socket: TcpStream,
-    session: Session,
-    input: BytesMut,
+    talk: Conversation,
     clock: Clock,
     /// Until then the server has to say that it plays.
     answer_by: Instant,
@@ -58,10 +54,9 @@ impl Player {
         let socket = way.dialler.connect(authority.host(), authority.port()).await?;
         let mut random = [0; 32];
         getrandom::fill(&mut random)?;
+        let session = Session::new(url.clone(), Action::Play, random, clock.now());
         Ok(Self {
-            socket,
-            session: Session::new(url.clone(), Action::Play, random, clock.now()),
-            input: BytesMut::with_capacity(READ_BUFFER),
+            talk: Conversation::new(session, socket, READ_BUFFER),
             clock,
             answer_by: Instant::now() + ANSWER_TIME,
         })
@@ -70,7 +65,7 @@ impl Player {
     async fn play(&mut self, intake: &mut Intake<'_>) -> Result<Over, Fault> {
         let mut started = false;
         loop {
-            while let Some(event) = self.session.poll_event() {
+            while let Some(event) = self.talk.poll_event() {
                 match event {
                     Event::Started => started = true,
                     Event::Tag { kind, time, payload } => {
@@ -89,9 +84,9 @@ impl Player {
             }
             let read = if started {
                 intake.answered();
-                intake.wait(self.exchange()).await?
+                intake.wait(self.talk.exchange()).await?
             } else {
-                let answer = timeout_at(self.answer_by, self.exchange()).await;
+                let answer = timeout_at(self.answer_by, self.talk.exchange()).await;
                 answer.map_err(|_| Fault::NoAnswer)?
             };
             match read {
@@ -99,17 +94,7 @@ impl Player {
                 Ok(bytes) => intake.count(bytes),
                 Err(error) => return Err(Fault::Broken(error)),
             }
-            self.session.handle_input(&self.input, self.clock.now())?;
+            self.talk.take(self.clock.now())?;
         }
-    }
-
-    /// Writes what is to be said, and reads once.
-    async fn exchange(&mut self) -> std::io::Result<usize> {
-        while let Some(bytes) = self.session.poll_output() {
-            self.socket.write_all(&bytes).await?;
-        }
-        self.input.clear();
-        self.input.reserve(READ_BUFFER);
-        self.socket.read_buf(&mut self.input).await
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,16 +12,13 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use relay_core::config::HookUrl;
-use relay_core::tls::{SettingsError, provider};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use relay_core::tls::SettingsError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::signature;
+use crate::trust::{Trust, Unusable};
 
 /// Addresses of a name that are tried; they share the time of an attempt.
 const MAX_ADDRESSES: usize = 4;
@@ -113,7 +109,7 @@ pub struct Signed {
 
 /// Sends requests.
 pub struct Poster {
-    tls: Option<TlsConnector>,
+    trust: Option<Trust>,
     patience: Duration,
 }
 
@@ -124,8 +120,8 @@ impl Poster {
     /// # Errors
     /// There are none.
     pub fn new(patience: Duration, https: bool, ca: Option<&Path>) -> Result<Self, TrustError> {
-        let tls = https.then(|| connector(ca)).transpose()?;
-        Ok(Self { tls, patience })
+        let trust = https.then(|| trust(ca)).transpose()?;
+        Ok(Self { trust, patience })
     }
 
     /// Makes one attempt.
@@ -139,14 +135,11 @@ impl Poster {
 
     async fn attempt(&self, url: &HookUrl, signed: Signed) -> Result<Reply, PostError> {
         let socket = self.dial(url).await?;
-        let Some(tls) = self.tls.as_ref().filter(|_| url.is_https()) else {
+        let Some(trust) = self.trust.as_ref().filter(|_| url.is_https()) else {
             return exchange(socket, url, signed).await;
         };
-        let name = ServerName::try_from(url.host().to_owned());
-        let name =
-            name.map_err(|error| PostError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let stream = tls.connect(name, socket).await.map_err(PostError::Tls)?;
-        exchange(stream, url, signed).await
+        let secured = trust.secure(url.host(), socket).await;
+        exchange(secured.map_err(PostError::Tls)?, url, signed).await
     }
 
     async fn dial(&self, url: &HookUrl) -> Result<TcpStream, PostError> {
@@ -194,38 +187,21 @@ where
     })
 }
 
-fn connector(ca: Option<&Path>) -> Result<TlsConnector, TrustError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(file) => {
-            let failed = |reason: String| TrustError::File {
-                file: file.to_owned(),
-                reason,
-            };
-            let certificates =
-                CertificateDer::pem_file_iter(file).map_err(|error| failed(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| failed(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(failed("it holds no PEM certificate".to_owned()));
-            }
-        }
-        None => {
-            // Some of a machine's certificates may be of kinds that are not understood here.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(TrustError::Nobody);
-            }
-        }
-    }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(SettingsError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+/// Whom an https service is known by.
+fn trust(ca: Option<&Path>) -> Result<Trust, TrustError> {
+    let Some(file) = ca else {
+        let machine = Trust::of_machine().map_err(SettingsError::Tls)?;
+        return if machine.is_empty() {
+            Err(TrustError::Nobody)
+        } else {
+            Ok(machine)
+        };
+    };
+    Trust::of_file(file).map_err(|unusable| match unusable {
+        Unusable::File(reason) => TrustError::File {
+            file: file.to_owned(),
+            reason,
+        },
+        Unusable::Settings(error) => SettingsError::Tls(error).into(),
+    })
 }
