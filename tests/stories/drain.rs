@@ -138,3 +138,33 @@ fn a_drained_edge_lets_its_viewers_go_to_another() {
         Ok(())
     });
 }
+
+/// Whoever asks twice does not want to wait.
+#[test]
+fn a_second_signal_ends_a_drain_at_once() {
+    story("drain_cut_short", Turn::Beside, async |stage| {
+        let mut origin = Origin::of_pool(stage, Ports::free(), "")?;
+        origin.start().await?;
+        let ledger = Ledger::default();
+        let url = origin.publish_url(STREAM).await?;
+        let _encoder = Encoder::publish(&url, Synthetic::default().play(), &ledger).await?;
+        let mut leaving = origin.edge("leaving").await?;
+        leaving.set_environment([("RELAY_DRAIN".to_owned(), "10min".to_owned())]);
+        leaving.start().await?;
+        leaving.shows(STREAM).await?;
+        let mut viewer = Viewer::watch(Flavour::Http11, &leaving.flv(STREAM), Some(&ledger));
+        viewer.gets(20).await?;
+        leaving.process()?.signal(Signal::TERM)?;
+        until("the edge to drain", async || {
+            let answer = get(&leaving.url_of_metrics("readyz")).await.ok()?;
+            answer.text().contains("draining").then_some(())
+        })
+        .await?;
+        viewer.gets(20).await?;
+        leaving.process()?.signal(Signal::TERM)?;
+        // Were it to wait for the window, the story's patience would be over first.
+        let status = leaving.process()?.ended().await?;
+        ensure!(status.code() == Some(128 + 15), "{status}");
+        Ok(())
+    });
+}
