@@ -111,7 +111,10 @@ async fn one_that_hangs_is_ended_with_its_children() {
 /// One that ends leaves nobody behind who holds its output open for ever; one with a session of its own may stay.
 #[tokio::test]
 async fn what_it_leaves_in_its_group_ends_with_it() {
-    let ended = run("sleep 1000 & echo $!; setsid sleep 1000 & echo $!", LONG).await;
+    // It goes on once the other has its session: until then that is of the group like any.
+    let script = "sleep 1000 & echo $!; setsid sleep 1000 & other=$!; \
+        until [ \"$(cut -d' ' -f6 /proc/$other/stat)\" = $other ]; do :; done; echo $other";
+    let ended = run(script, LONG).await;
     assert_eq!(ended.end.label(), "ok");
     let lines = ended.said.last_lines();
     is_gone(&lines[0]).await;
