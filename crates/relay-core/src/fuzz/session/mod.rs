@@ -26,6 +26,10 @@ const STRANGER_BYTES: usize = 64 << 10;
 /// How a driver reads.
 const READ_BYTES: usize = 4096;
 
+/// So many bytes of an input are cut finely. Whatever a cut can harm is shorter, and to read all of it byte by byte would
+/// take most of a fuzzer's time.
+const WINDOW_BYTES: usize = 512;
+
 const NOW: Now = Now {
     mono_ms: 0,
     unix_us: 0,
@@ -40,28 +44,36 @@ struct Story {
     end: Option<RtmpError>,
 }
 
-/// Feeds a conversation to a session, in reads as they come and in pieces as the data say: what happens is the same, events
-/// follow each other as they can, and of an honest peer all is taken.
+/// Feeds a conversation to a session, in reads as they come and with some of it in pieces as the data say: what happens is the
+/// same, events follow each other as they can, and of an honest peer all is taken.
 ///
 /// # Panics
 /// An invariant is broken.
 pub fn body(data: &[u8]) {
     let mut choices = Unstructured::new(data);
     let piece = choices.int_in_range(1..=300).unwrap_or(1);
+    let window: u16 = choices.arbitrary().unwrap_or(0);
     let script = Script::new(&mut choices);
-    let whole = run(&script, READ_BYTES);
+    let whole = run(&script, script.input.chunks(READ_BYTES));
     if script.honest {
         honest(&script, &whole);
     }
-    same(&whole, &run(&script, piece));
+    let start = usize::from(window) % script.input.len().max(1);
+    let (before, rest) = script.input.split_at(start);
+    let (within, behind) = rest.split_at(WINDOW_BYTES.min(rest.len()));
+    let pieces = before
+        .chunks(READ_BYTES)
+        .chain(within.chunks(piece))
+        .chain(behind.chunks(READ_BYTES));
+    same(&whole, &run(&script, pieces));
 }
 
-fn run(script: &Script, piece: usize) -> Story {
+fn run<'a>(script: &Script, pieces: impl Iterator<Item = &'a [u8]>) -> Story {
     let mut session = Session::new(Config::default(), [0; 32]);
     let (mut verdicts, mut let_in) = (script.verdicts, false);
     let mut active = Active::Nothing;
     let (mut events, mut replies, mut end) = (Vec::new(), Vec::new(), None);
-    for piece in script.input.chunks(piece) {
+    for piece in pieces {
         let mut result = session.handle_input(piece, NOW);
         while let Some(event) = session.poll_event() {
             active = active.after(&event);
@@ -214,7 +226,7 @@ mod tests {
         for _ in 0..200 {
             let data = data.new_tree(&mut runner).unwrap().current();
             let script = Script::new(&mut Unstructured::new(&data));
-            let story = run(&script, READ_BYTES);
+            let story = run(&script, script.input.chunks(READ_BYTES));
             let count =
                 |wanted: fn(&Event) -> bool| story.events.iter().filter(|event| wanted(event)).count();
             published += count(|event| matches!(event, Event::Publish { .. }));
