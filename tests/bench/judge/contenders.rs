@@ -32,20 +32,33 @@ pub(super) fn floor(measured: &Measured) -> Vec<Bar> {
         }
     }
     // At the period that both were measured at.
-    let at = |viewers: u64| {
-        measured.of(Contender::Relay, |sample| {
+    let cost = |contender, viewers| {
+        let at = measured.of(contender, |sample| {
             let setting = &sample.setting;
             setting.viewers == viewers && setting.mbit == 1 && setting.period_ms == Some(100)
-        })
+        });
+        median(&at, Sample::server_per_gb)
     };
-    let cost = |viewers| median(&at(viewers), Sample::server_per_gb);
-    let small_to_large = cost(SMALL).zip(cost(ten_thousand::VIEWERS));
+    let small_to_large = |contender| {
+        let (small, large) = cost(contender, SMALL).zip(cost(contender, ten_thousand::VIEWERS))?;
+        ratio(small, large)
+    };
     bars.push(Bar::at_most(
         Part::Floor,
         "100 viewers: the server's CPU per GB, times that of 10000 at the same period",
         1.3,
         "\u{d7}",
-        small_to_large.and_then(|(small, large)| ratio(small, large)),
+        small_to_large(Contender::Relay),
+    ));
+    // The machine's own part in that.
+    bars.push(Bar::at_most(
+        Part::Floor,
+        "100 viewers: the same ratio, times the floor's own",
+        1.0,
+        "\u{d7}",
+        small_to_large(Contender::Relay)
+            .zip(small_to_large(Contender::Floor))
+            .and_then(|(ours, floor)| ratio(ours, floor)),
     ));
     bars
 }

@@ -8,6 +8,7 @@ use crate::lab::Lab;
 use crate::noise::Noise;
 use crate::part::Part;
 use crate::results::Measured;
+use crate::rounds::ROUNDS;
 use crate::sample::{Contender, Sample, Setting};
 use crate::server::Server;
 use crate::watch::Watch;
@@ -16,29 +17,33 @@ use crate::watch::Watch;
 const VIEWERS: u64 = 2_000;
 const ONE_OF: u64 = 10;
 
-/// One round: what is asked is not a time but that something never happens.
 pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
     let mut measured = lab.measured(Part::Slow);
     let setting = Setting::of(lab.viewers(VIEWERS));
     let slow = setting.viewers / ONE_OF;
-    lab.say(&format!("{} viewers, {slow} at half the rate", setting.viewers));
-    let server = Server::start(lab, Contender::Relay, &setting).await?;
-    let watch = Watch {
-        slow,
-        pids: vec![server.pid],
-        ..Watch::of(&server.url, setting.viewers, lab.seconds(Part::Slow))
-    };
-    let listening = Noise::listen(&lab.cores());
-    let report = watch.run(lab).await?;
-    measured.samples.push(Sample {
-        contender: Contender::Relay,
-        setting,
-        look: String::new(),
-        round: 1,
-        server: server.pid,
-        report,
-        noise: listening.finish(),
-        extra: BTreeMap::new(),
-    });
+    for round in 1..=ROUNDS {
+        lab.say(&format!(
+            "{} viewers, {slow} at half the rate, round {round}",
+            setting.viewers
+        ));
+        let server = Server::start(lab, Contender::Relay, &setting).await?;
+        let watch = Watch {
+            slow,
+            pids: vec![server.pid],
+            ..Watch::of(&server.url, setting.viewers, lab.seconds(Part::Slow))
+        };
+        let listening = Noise::listen(&lab.cores());
+        let report = watch.run(lab).await?;
+        measured.samples.push(Sample {
+            contender: Contender::Relay,
+            setting: setting.clone(),
+            look: String::new(),
+            round,
+            server: server.pid,
+            report,
+            noise: listening.finish(),
+            extra: BTreeMap::new(),
+        });
+    }
     Ok(measured)
 }
