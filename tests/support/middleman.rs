@@ -100,6 +100,10 @@ async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>, ho
                 // The sockets stay open with this task.
                 Ok(()) = holds.changed() => std::future::pending().await,
             }
+            // An end that came behind the hold is not passed on either.
+            if holds.has_changed().unwrap_or(false) {
+                std::future::pending::<()>().await;
+            }
         });
     }
 }
