@@ -35,10 +35,14 @@ async fn next_place(origin: &Origin) -> Result<String> {
     }
 }
 
-/// A viewer who goes where the origin sends it, and asks again when that is full, as players do.
-async fn comes(origin: &Origin, ledger: &Ledger) -> Result<Viewer> {
+/// A viewer who goes where the origin sends it, and asks again when that is full, as players do, or when it is one of the places
+/// to be avoided.
+async fn comes(origin: &Origin, ledger: &Ledger, avoided: &[String]) -> Result<Viewer> {
     until("one more viewer to be served", async || {
         let place = next_place(origin).await.ok()?;
+        if avoided.iter().any(|avoided| place.starts_with(avoided)) {
+            return None;
+        }
         let mut viewer = Viewer::watch(Flavour::Http11, &place, Some(ledger));
         viewer.gets(1).await.ok().map(|()| viewer)
     })
@@ -96,7 +100,7 @@ fn a_second_edge_joins_by_itself() {
         let (begun, used) = loop {
             ensure!(viewers.len() < MANY, "nothing is started for {MANY} viewers");
             let one_more = async {
-                let mut viewer = comes(&origin, &ledger).await?;
+                let mut viewer = comes(&origin, &ledger, &[]).await?;
                 viewer.gets(100).await.map(|()| viewer)
             };
             tokio::select! {
@@ -112,16 +116,8 @@ fn a_second_edge_joins_by_itself() {
 
         // It joins, and takes those who come from now on. For a moment the probe may have its only room: as long as a stream's
         // rate is not known, each viewer counts as one of 2.5 Mbit/s.
-        let mut newest = until("a viewer to be served by another edge", async || {
-            let place = next_place(&origin).await.ok()?;
-            let known = [one.flv(STREAM), origin.flv(STREAM)];
-            if known.iter().any(|known| place.starts_with(known)) {
-                return None;
-            }
-            let mut viewer = Viewer::watch(Flavour::Http11, &place, Some(&ledger));
-            viewer.gets(1).await.ok().map(|()| viewer)
-        })
-        .await?;
+        let known = [one.flv(STREAM), origin.flv(STREAM)];
+        let mut newest = comes(&origin, &ledger, &known).await?;
         newest.gets(50).await?;
         newest.is_content()?;
         println!(

@@ -87,6 +87,7 @@ async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>, ho
         while connections.try_join_next().is_some() {}
         let mood = mood.clone();
         let mut holds = holds.subscribe();
+        let before = *holds.borrow();
         connections.spawn(async move {
             let Ok(node) = TcpStream::connect((Ipv4Addr::LOCALHOST, node)).await else {
                 return;
@@ -97,11 +98,10 @@ async fn serve(listener: TcpListener, node: u16, mood: watch::Receiver<Mood>, ho
                 // Either end's close ends both.
                 _ = tokio::io::copy(&mut asks, &mut asked) => {}
                 () = pass_back(&mut answers, &mut answered, mood) => {}
-                // The sockets stay open with this task.
-                Ok(()) = holds.changed() => std::future::pending().await,
+                Ok(()) = holds.changed() => {}
             }
-            // An end that came behind the hold is not passed on either.
-            if holds.has_changed().unwrap_or(false) {
+            // Held, the sockets stay open with this task: an end that came behind the hold is not passed on either.
+            if *holds.borrow() != before {
                 std::future::pending::<()>().await;
             }
         });

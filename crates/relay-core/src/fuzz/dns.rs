@@ -90,7 +90,7 @@ fn check(reply: &Reply, query: &[u8]) {
     assert_eq!(has_records, reply.code == Some(Code::NoError) && !reply.truncated);
 }
 
-// Made once: no input changes them, and they take ten times as long as an answer.
+// Made once: no input changes them.
 static ZONE: LazyLock<Option<Zone>> = LazyLock::new(zone);
 static POOL: LazyLock<Offers> = LazyLock::new(pool);
 

@@ -26,8 +26,8 @@ const STRANGER_BYTES: usize = 64 << 10;
 /// How a driver reads.
 const READ_BYTES: usize = 4096;
 
-/// So many bytes of an input are cut finely. Whatever a cut can harm is shorter, and to read all of it byte by byte would
-/// take most of a fuzzer's time.
+/// So many bytes of an input are cut finely, anywhere in it: to read all of it byte by byte would take most of a fuzzer's
+/// time.
 const WINDOW_BYTES: usize = 512;
 
 const NOW: Now = Now {
