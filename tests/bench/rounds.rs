@@ -147,6 +147,21 @@ pub(crate) async fn look(
         pids: vec![server.pid],
         ..Watch::of(&server.url, setting.viewers, seconds)
     };
+    audience(lab, server, contender, setting, &watch, round).await
+}
+
+/// An audience of any kind at a server that runs.
+///
+/// # Errors
+/// When the audience fails altogether.
+pub(crate) async fn audience(
+    lab: &Lab,
+    server: &Server,
+    contender: Contender,
+    setting: &Setting,
+    watch: &Watch,
+    round: u32,
+) -> Result<Sample> {
     let listening = Noise::listen(&lab.cores());
     let report = watch.run(lab).await?;
     Ok(Sample {

@@ -1,15 +1,12 @@
 //! Two thousand watch, and a tenth of them reads at half the stream's rate.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use crate::lab::Lab;
-use crate::noise::Noise;
 use crate::part::Part;
 use crate::results::Measured;
-use crate::rounds::ROUNDS;
-use crate::sample::{Contender, Sample, Setting};
+use crate::rounds::{ROUNDS, audience};
+use crate::sample::{Contender, Setting};
 use crate::server::Server;
 use crate::watch::Watch;
 
@@ -32,18 +29,8 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
             pids: vec![server.pid],
             ..Watch::of(&server.url, setting.viewers, lab.seconds(Part::Slow))
         };
-        let listening = Noise::listen(&lab.cores());
-        let report = watch.run(lab).await?;
-        measured.samples.push(Sample {
-            contender: Contender::Relay,
-            setting: setting.clone(),
-            look: String::new(),
-            round,
-            server: server.pid,
-            report,
-            noise: listening.finish(),
-            extra: BTreeMap::new(),
-        });
+        let sample = audience(lab, &server, Contender::Relay, &setting, &watch, round).await?;
+        measured.samples.push(sample);
     }
     Ok(measured)
 }

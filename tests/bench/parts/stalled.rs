@@ -3,11 +3,10 @@
 use anyhow::Result;
 
 use crate::lab::Lab;
-use crate::noise::Noise;
 use crate::part::Part;
 use crate::results::Measured;
-use crate::rounds::{ROUNDS, look};
-use crate::sample::{Contender, Sample, Setting};
+use crate::rounds::{ROUNDS, audience, look};
+use crate::sample::{Contender, Setting};
 use crate::server::Server;
 use crate::watch::Watch;
 
@@ -42,14 +41,8 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Measured> {
             pids: vec![server.pid],
             ..Watch::of(&server.url, setting.viewers, seconds)
         };
-        let listening = Noise::listen(&lab.cores());
-        let report = watch.run(lab).await?;
-        let with = Sample {
-            look: WITH.to_owned(),
-            report,
-            noise: listening.finish(),
-            ..without.clone()
-        };
+        let mut with = audience(lab, &server, Contender::Relay, &setting, &watch, round).await?;
+        WITH.clone_into(&mut with.look);
         measured.samples.extend([without, with]);
     }
     Ok(measured)
